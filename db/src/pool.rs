@@ -1,0 +1,183 @@
+//! The pool of connections, and the choice of database.
+//!
+//! SQLite has one writing connection: writers queue here, in order, instead of finding each
+//! other busy. Readers never wait for it (WAL).
+
+use crate::{DatabaseUrl, Dialect, Error, Row, Sql, Tx, Value, value};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use std::time::Duration;
+
+/// How to reach the record.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub url: DatabaseUrl,
+    /// Connections of this process, at the most.
+    pub connections: u32,
+    /// How long a statement waits for a connection before the database counts as unavailable.
+    pub acquire: Duration,
+}
+
+/// A pool of connections to the record; clones share it.
+#[derive(Clone)]
+pub struct Db {
+    pools: Pools,
+}
+
+#[derive(Clone)]
+enum Pools {
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres(PgPool),
+}
+
+impl Db {
+    /// Opens the record and proves that it answers; the SQLite file is created if absent.
+    pub async fn open(settings: &Settings) -> Result<Self, Error> {
+        let pools = match &settings.url {
+            DatabaseUrl::Sqlite(path) => {
+                // A commit has reached the disk before it is acknowledged: FULL, not NORMAL.
+                let options = SqliteConnectOptions::new()
+                    .filename(path)
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .foreign_keys(true)
+                    .busy_timeout(Duration::from_secs(5))
+                    .pragma("temp_store", "memory")
+                    .pragma("journal_size_limit", "67108864");
+                // Writers wait for each other, not for a broken server: give them the busy time.
+                let writer = SqlitePoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(Duration::from_secs(5).max(settings.acquire))
+                    .idle_timeout(None)
+                    .max_lifetime(None)
+                    .test_before_acquire(false)
+                    .connect_with(options.clone())
+                    .await?;
+                let readers = SqlitePoolOptions::new()
+                    .max_connections(settings.connections.clamp(2, 8))
+                    .acquire_timeout(settings.acquire)
+                    .test_before_acquire(false)
+                    .connect_with(options.pragma("query_only", "on"))
+                    .await?;
+                Pools::Sqlite { writer, readers }
+            }
+            DatabaseUrl::Postgres(url) => {
+                let options: PgConnectOptions = url.parse()?;
+                let pool = PgPoolOptions::new()
+                    .max_connections(settings.connections)
+                    .acquire_timeout(settings.acquire)
+                    .connect_with(options.application_name("relais"))
+                    .await?;
+                Pools::Postgres(pool)
+            }
+        };
+        Ok(Self { pools })
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        match self.pools {
+            Pools::Sqlite { .. } => Dialect::Sqlite,
+            Pools::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// The pool for what only PostgreSQL has (`LISTEN`).
+    pub fn postgres(&self) -> Option<&PgPool> {
+        match &self.pools {
+            Pools::Sqlite { .. } => None,
+            Pools::Postgres(pool) => Some(pool),
+        }
+    }
+
+    pub(crate) fn sqlite_writer(&self) -> Option<&SqlitePool> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => Some(writer),
+            Pools::Postgres(_) => None,
+        }
+    }
+
+    /// Starts a writing transaction; on SQLite it holds the only writing connection (D-5).
+    pub async fn begin(&self) -> Result<Tx, Error> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => Ok(Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
+            Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?)),
+        }
+    }
+
+    /// Rows of a reading statement, outside any transaction.
+    pub async fn read(&self, sql: &'static Sql, values: Vec<Value>) -> Result<Vec<Row>, Error> {
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => sqlite_rows(readers, sql, values).await,
+            Pools::Postgres(pool) => postgres_rows(pool, sql, values).await,
+        }
+    }
+
+    /// The first row of a reading statement, if there is one.
+    pub async fn read_one(
+        &self,
+        sql: &'static Sql,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, Error> {
+        Ok(self.read(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs one writing statement as a transaction of its own; returns its `RETURNING` rows.
+    pub async fn write(&self, sql: &'static Sql, values: Vec<Value>) -> Result<Vec<Row>, Error> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => sqlite_rows(writer, sql, values).await,
+            Pools::Postgres(pool) => postgres_rows(pool, sql, values).await,
+        }
+    }
+
+    /// Runs one writing statement as a transaction of its own; returns how many rows it touched.
+    pub async fn execute(&self, sql: &'static Sql, values: Vec<Value>) -> Result<u64, Error> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => {
+                let query = sqlx::query_with(sql.text(Dialect::Sqlite), value::sqlite(values)?);
+                Ok(query.execute(writer).await?.rows_affected())
+            }
+            Pools::Postgres(pool) => {
+                let query = sqlx::query_with(sql.text(Dialect::Postgres), value::postgres(values)?);
+                Ok(query.execute(pool).await?.rows_affected())
+            }
+        }
+    }
+
+    /// Proves that the database answers.
+    pub async fn ping(&self) -> Result<(), Error> {
+        static PING: Sql = Sql::both("SELECT 1");
+        self.read(&PING, Vec::new()).await.map(drop)
+    }
+
+    /// Closes every connection; what is running finishes first.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+pub(crate) async fn sqlite_rows<'c>(
+    executor: impl sqlx::Executor<'c, Database = sqlx::Sqlite>,
+    sql: &'static Sql,
+    values: Vec<Value>,
+) -> Result<Vec<Row>, Error> {
+    let query = sqlx::query_with(sql.text(Dialect::Sqlite), value::sqlite(values)?);
+    Ok(query.fetch_all(executor).await?.into_iter().map(Row::Sqlite).collect())
+}
+
+pub(crate) async fn postgres_rows<'c>(
+    executor: impl sqlx::Executor<'c, Database = sqlx::Postgres>,
+    sql: &'static Sql,
+    values: Vec<Value>,
+) -> Result<Vec<Row>, Error> {
+    let query = sqlx::query_with(sql.text(Dialect::Postgres), value::postgres(values)?);
+    Ok(query.fetch_all(executor).await?.into_iter().map(Row::Postgres).collect())
+}

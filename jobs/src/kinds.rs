@@ -1,0 +1,19 @@
+//! The list of kinds: one line each, and that is all the registration there is.
+
+macro_rules! kinds {
+    ($($module:ident :: $kind:ident),* $(,)?) => {
+        $(
+            pub mod $module;
+            pub use $module::$kind;
+        )*
+
+        /// Adds every kind of the list.
+        pub(crate) fn register(catalog: crate::Catalog) -> crate::Catalog {
+            catalog$(.with::<$kind>())*
+        }
+    };
+}
+
+kinds! {
+    prune_jobs::PruneJobs,
+}

@@ -1,0 +1,38 @@
+//! Removes finished jobs whose retention has passed, in small steps.
+//!
+//! Safe to run twice: what the first run removed is not there for the second.
+
+use crate::{Context, Failure, Job, Unique};
+use serde::{Deserialize, Serialize};
+
+/// Rows per statement: few enough that no lock is held for long.
+const STEP: u32 = 1_000;
+
+/// The upkeep of the `jobs` table; the standard schedule puts one in every hour.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PruneJobs {}
+
+impl Job for PruneJobs {
+    const KIND: &'static str = "prune_jobs";
+    const QUEUE: &'static str = "upkeep";
+    const MAX_ATTEMPTS: u32 = 3;
+
+    /// Two at once would only wait for each other.
+    fn unique(&self) -> Unique {
+        Unique::WhileAlive("prune".to_owned())
+    }
+
+    async fn run(self, cx: &Context) -> Result<(), Failure> {
+        let mut removed = 0;
+        loop {
+            let step = cx.services.engine.prune(cx.services.retention, STEP).await?;
+            removed += step;
+            if step < u64::from(STEP) || cx.cancelled.is_cancelled() {
+                break;
+            }
+        }
+        cx.set_result(&serde_json::json!({ "removed": removed }));
+        Ok(())
+    }
+}

@@ -1,0 +1,19 @@
+//! What work is: the [`Job`] trait, the [`Catalog`] of kinds, and what a running job is given
+//! ([`Context`]) and may answer ([`Failure`]).
+//!
+//! Adding a kind is one file in `kinds/` and one line in `kinds.rs`.
+#![warn(missing_docs)]
+
+mod catalog;
+mod context;
+mod failure;
+mod job;
+pub mod kinds;
+mod retry;
+
+pub use catalog::{Catalog, Kind, Runnable, UnknownKind};
+pub use context::{Context, Services};
+pub use failure::Failure;
+pub use job::Job;
+pub use queue::Unique;
+pub use retry::RetryPolicy;

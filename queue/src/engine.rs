@@ -1,0 +1,107 @@
+//! The seam: what every deployment promises (`Engine`), and the choice of one (`open`).
+
+use crate::{
+    Attempt, Claim, Claimed, Enqueued, Error, Filter, JobRow, NewJob, Outcome, Page, Progress,
+    QueueStats, Reaped, Retention, Ticket,
+};
+use async_trait::async_trait;
+use db::{Db, Tx};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// A queue. All methods may be called from many tasks at once; a call that is dropped half way
+/// has either happened or not.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// Puts jobs in, all or none; once it returns they survive anything. Answers in order.
+    async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
+        let mut tx = self.db().begin().await?;
+        let enqueued = self.enqueue_in(&mut tx, jobs).await?;
+        tx.commit().await?;
+        Ok(enqueued)
+    }
+
+    /// The same inside the caller's transaction: the jobs exist if and only if it commits.
+    async fn enqueue_in(&self, tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error>;
+
+    /// Takes ready jobs: by priority, then due time, then id; of a lane only its head. A job is
+    /// held by at most one worker. Counts the attempt.
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>, Error>;
+
+    /// Extends leases to `lease` from now; returns the tickets still held. Abandon the others.
+    async fn extend(&self, tickets: &[Ticket], lease: Duration) -> Result<Vec<Ticket>, Error>;
+
+    /// Records how attempts ended, each only for its holder; returns the tickets that were held.
+    async fn finish(&self, ends: &[(Ticket, Outcome)]) -> Result<Vec<Ticket>, Error>;
+
+    /// Records an end inside the caller's transaction, so that it and the job's effects happen
+    /// together or not at all; [`Error::LeaseLost`] if the caller no longer holds the job.
+    async fn finish_in(&self, tx: &mut Tx, ticket: Ticket, outcome: &Outcome) -> Result<(), Error>;
+
+    /// Locks the caller's job inside its transaction and records progress;
+    /// [`Error::LeaseLost`] if the caller no longer holds it. Call it before the first effect.
+    async fn hold_in(
+        &self,
+        tx: &mut Tx,
+        ticket: Ticket,
+        progress: Option<Progress>,
+    ) -> Result<(), Error>;
+
+    /// Notes that an answer with this job's result left whole (D-12), inside the transaction.
+    async fn delivered_in(&self, tx: &mut Tx, id: Uuid) -> Result<(), Error>;
+
+    /// Waits for the job's end, at most `timeout`; returns the row as it is then. Sees an end
+    /// within 20 ms of its commit, whichever process made it, and never misses one.
+    async fn wait(&self, id: Uuid, timeout: Duration) -> Result<Option<JobRow>, Error>;
+
+    /// Changes whenever jobs of `queue` may have become ready. Subscribe before claiming.
+    fn ready(&self, queue: &str) -> watch::Receiver<u64>;
+
+    /// Upkeep, in bounded steps: scheduled jobs that are due become ready; jobs past their lease
+    /// become ready, or dead when attempts or crashes are spent.
+    async fn reap(&self) -> Result<Reaped, Error>;
+
+    /// One job.
+    async fn get(&self, id: Uuid) -> Result<Option<JobRow>, Error>;
+
+    /// Its failed attempts, oldest first.
+    async fn attempts(&self, id: Uuid) -> Result<Vec<Attempt>, Error>;
+
+    /// Jobs, newest first.
+    async fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<JobRow>, Error>;
+
+    /// Figures of every queue that has jobs.
+    async fn stats(&self) -> Result<Vec<QueueStats>, Error>;
+
+    /// Unfinished jobs of one principal, counted up to `limit`.
+    async fn unfinished(&self, principal: &str, limit: u32) -> Result<u32, Error>;
+
+    /// Removes at most `limit` jobs whose retention has passed; returns how many.
+    async fn prune(&self, retention: Retention, limit: u32) -> Result<u64, Error>;
+
+    /// Proves that every store answers.
+    async fn ping(&self) -> Result<(), Error>;
+
+    /// The record's connection, for transactions that span the queue and other tables.
+    fn db(&self) -> &Db;
+}
+
+/// What [`open`] needs to choose and start a deployment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `redis://…`, `rediss://…` or `redis+sentinel://…`; none means the database alone.
+    pub redis_url: Option<String>,
+    /// Prefix of every Redis key and channel.
+    pub redis_prefix: String,
+    /// Bytes of one payload, at the most.
+    pub max_payload_bytes: usize,
+}
+
+/// Starts the engine that the settings name: embedded (SQLite), postgres, or distributed
+/// (PostgreSQL and Redis). SQLite with Redis is refused.
+pub async fn open(db: Db, settings: Settings) -> Result<Arc<dyn Engine>, Error> {
+    let _ = (db, settings);
+    Err(Error::Settings("not built".to_owned()))
+}

@@ -1,0 +1,21 @@
+//! Where work waits.
+//!
+//! [`Engine`] is the seam: one trait, three ways to run it ([`open`]): an SQLite file, PostgreSQL,
+//! PostgreSQL with Redis in front. The database is the truth; Redis is an index and a doorbell
+//! that can be emptied at any moment.
+#![warn(missing_docs)]
+
+mod bell;
+pub mod clock;
+mod engine;
+mod error;
+mod job;
+mod redis;
+mod sql;
+
+pub use engine::{Engine, Settings, open};
+pub use error::Error;
+pub use job::{
+    Attempt, Claim, Claimed, Enqueued, Filter, JobRow, NewJob, Outcome, Page, Progress, QueueStats,
+    Reaped, Retention, State, Ticket, Unique,
+};
