@@ -10,10 +10,19 @@ pub(crate) mod texts {
     pub(crate) const NO_BOUTIQUE: &str = "Terminal non associé à une boutique";
     pub(crate) const INVALID_FORMAT: &str = "Format invalide: un tableau de ventes est attendu";
     pub(crate) const EMPTY_DATA: &str = "Aucune vente à synchroniser";
-    pub(crate) const BATCH_TOO_LARGE: &str = "Lot de ventes trop volumineux";
-    pub(crate) const TOO_MANY_PENDING: &str = "Trop de synchronisations en attente";
-    pub(crate) const UNAVAILABLE: &str = "Service momentanément indisponible";
     pub(crate) const INTERNAL_ERROR: &str = "Erreur interne du serveur";
+    pub(crate) fn too_many_sales(max: usize) -> String {
+        format!("Lot trop volumineux: {max} ventes au maximum")
+    }
+    pub(crate) fn too_many_lines(max: usize) -> String {
+        format!("Lot trop volumineux: {max} lignes par vente au maximum")
+    }
+    pub(crate) fn too_deep(max: usize) -> String {
+        format!("Lot trop volumineux: {max} niveaux d'imbrication au maximum")
+    }
+    pub(crate) fn too_many_bytes(max: usize) -> String {
+        format!("Lot trop volumineux: {max} octets au maximum")
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 
 use crate::accept;
 use crate::auth::{self, Till};
-use crate::error::ApiError;
+use crate::error::{ApiError, Limit};
 use crate::pending_merge::{Batch, BatchError, answer};
 use crate::prefer::Prefer;
 use crate::server::Peer;
@@ -136,9 +136,9 @@ impl From<BatchError> for ApiError {
         match error {
             BatchError::NotAnArray => Self::NotAnArray,
             BatchError::Empty => Self::EmptyBatch,
-            BatchError::TooManySales { max } => Self::TooLarge { max, unit: "sales" },
-            BatchError::TooManyLines { max } => Self::TooLarge { max, unit: "lines in one sale" },
-            BatchError::TooDeep { max } => Self::TooLarge { max, unit: "levels of nesting" },
+            BatchError::TooManySales { max } => Self::TooLarge(Limit::Sales(max)),
+            BatchError::TooManyLines { max } => Self::TooLarge(Limit::Lines(max)),
+            BatchError::TooDeep { max } => Self::TooLarge(Limit::Depth(max)),
         }
     }
 }
