@@ -1,10 +1,10 @@
 //! [`ApiError`]: the only place where an HTTP status is chosen for a failure, and where its body
 //! is written. A client sees a stable code and a sentence; the log sees the chain of causes.
 
-use crate::pending_merge::texts;
 use crate::trace::Trace;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use records::ventes::texts;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -270,7 +270,7 @@ fn problem(error: &ApiError, contract: Contract, trace: &Trace) -> Problem {
     let sentence = (contract == Contract::Ventes).then(|| error.sentence());
     Problem {
         code,
-        header_required: matches!(error, ApiError::MissingSerial).then_some("X-Device-Serial"),
+        header_required: matches!(error, ApiError::MissingSerial).then_some(texts::SERIAL_HEADER),
         max: match error {
             ApiError::TooLarge(limit) => Some(limit.max()),
             _ => None,

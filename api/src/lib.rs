@@ -13,7 +13,6 @@ mod jobs;
 mod limits;
 mod observe;
 mod openapi;
-mod pending_merge;
 mod prefer;
 mod server;
 mod settings;
