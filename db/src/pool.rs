@@ -8,6 +8,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How to reach the record.
@@ -28,7 +30,7 @@ pub struct Db {
 
 #[derive(Clone)]
 enum Pools {
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Sqlite { writer: SqlitePool, readers: SqlitePool, file: Arc<Path> },
     Postgres(PgPool),
 }
 
@@ -62,7 +64,7 @@ impl Db {
                     .test_before_acquire(false)
                     .connect_with(options.pragma("query_only", "on"))
                     .await?;
-                Pools::Sqlite { writer, readers }
+                Pools::Sqlite { writer, readers, file: Arc::from(path.as_path()) }
             }
             DatabaseUrl::Postgres(url) => {
                 let options: PgConnectOptions = url.parse()?;
@@ -92,6 +94,14 @@ impl Db {
         }
     }
 
+    /// The SQLite file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.pools {
+            Pools::Sqlite { file, .. } => Some(file),
+            Pools::Postgres(_) => None,
+        }
+    }
+
     pub(crate) fn sqlite_writer(&self) -> Option<&SqlitePool> {
         match &self.pools {
             Pools::Sqlite { writer, .. } => Some(writer),
@@ -102,7 +112,9 @@ impl Db {
     /// Starts a writing transaction; on SQLite it holds the only writing connection (D-5).
     pub async fn begin(&self) -> Result<Tx, Error> {
         match &self.pools {
-            Pools::Sqlite { writer, .. } => Ok(Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
+            Pools::Sqlite { writer, .. } => {
+                Ok(Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?))
+            }
             Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?)),
         }
     }
@@ -155,7 +167,7 @@ impl Db {
     /// Closes every connection; what is running finishes first.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { writer, readers } => {
+            Pools::Sqlite { writer, readers, .. } => {
                 readers.close().await;
                 writer.close().await;
             }

@@ -5,7 +5,8 @@
 //! | `{now}` | `statement_timestamp()` | the time as text |
 //! | `{after $2}` | now + `$2` milliseconds | the same |
 //! | `= ANY($2)` | as written | `IN (SELECT value FROM json_each($2))` |
-//! | `{for update}` | `FOR UPDATE` | nothing: a writing transaction is alone |
+//! | `{lock}` | `FOR UPDATE` | nothing: a writing transaction is alone |
+//! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` | nothing |
 
 use std::sync::OnceLock;
 
@@ -47,8 +48,10 @@ impl Sql {
 const SQLITE_TIME: &str = "'%Y-%m-%dT%H:%M:%fZ'";
 
 fn postgres(text: &str) -> String {
-    let text =
-        text.replace("{now}", "statement_timestamp()").replace("{for update}", "FOR UPDATE");
+    let text = text
+        .replace("{now}", "statement_timestamp()")
+        .replace("{lock}", "FOR UPDATE")
+        .replace("{skip locked}", "FOR UPDATE SKIP LOCKED");
     replace_marked(&text, "{after ", "}", |n| {
         format!("(statement_timestamp() + {n}::bigint * interval '1 millisecond')")
     })
@@ -57,7 +60,8 @@ fn postgres(text: &str) -> String {
 fn sqlite(text: &str) -> String {
     let text = text
         .replace("{now}", &format!("strftime({SQLITE_TIME}, 'now')"))
-        .replace("{for update}", "");
+        .replace("{lock}", "")
+        .replace("{skip locked}", "");
     let text = replace_marked(&text, "{after ", "}", |n| {
         format!("strftime({SQLITE_TIME}, 'now', printf('%+.3f seconds', {n} / 1000.0))")
     });
@@ -87,7 +91,7 @@ mod tests {
     use super::{Dialect, Sql};
 
     static MARKED: Sql =
-        Sql::both("SELECT {now}, {after $2} WHERE id = ANY($1) AND x = ANY($3) {for update}");
+        Sql::both("SELECT {now}, {after $2} WHERE id = ANY($1) AND x = ANY($3) {lock}");
 
     #[test]
     fn marks_become_the_dialects_words() {

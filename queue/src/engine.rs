@@ -1,5 +1,7 @@
 //! The seam: what every deployment promises (`Engine`), and the choice of one (`open`).
 
+use crate::bell::Bell;
+use crate::sql::Record;
 use crate::{
     Attempt, Claim, Claimed, Enqueued, Error, Filter, JobRow, NewJob, Outcome, Page, Progress,
     QueueStats, Reaped, Retention, Ticket,
@@ -16,12 +18,7 @@ use uuid::Uuid;
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
     /// Puts jobs in, all or none; once it returns they survive anything. Answers in order.
-    async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
-        let mut tx = self.db().begin().await?;
-        let enqueued = self.enqueue_in(&mut tx, jobs).await?;
-        tx.commit().await?;
-        Ok(enqueued)
-    }
+    async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error>;
 
     /// The same inside the caller's transaction: the jobs exist if and only if it commits.
     async fn enqueue_in(&self, tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error>;
@@ -99,9 +96,30 @@ pub struct Settings {
     pub max_payload_bytes: usize,
 }
 
+/// The pseudo-queue whose [`Engine::ready`] changes when a job was scheduled: upkeep looks again.
+pub const SCHEDULED: &str = "";
+
 /// Starts the engine that the settings name: embedded (SQLite), postgres, or distributed
 /// (PostgreSQL and Redis). SQLite with Redis is refused.
-pub async fn open(db: Db, settings: Settings) -> Result<Arc<dyn Engine>, Error> {
-    let _ = (db, settings);
-    Err(Error::Settings("not built".to_owned()))
+pub fn open(db: Db, settings: &Settings) -> Result<Arc<dyn Engine>, Error> {
+    let bell = Bell::new();
+    let index = match (db.postgres(), db.file(), &settings.redis_url) {
+        (Some(_), _, Some(url)) => Some(crate::redis::start(&bell, url, &settings.redis_prefix)?),
+        (Some(pool), _, None) => {
+            crate::bell::postgres::start(&bell, &db, pool);
+            None
+        }
+        (None, _, Some(_)) => return Err(Error::Settings(SQLITE_WITH_REDIS.to_owned())),
+        (None, file, None) => {
+            if let Some(file) = file {
+                crate::bell::sockets::start(&bell, file);
+            }
+            None
+        }
+    };
+    let max_payload_bytes = settings.max_payload_bytes;
+    Ok(Arc::new(Record { db, bell, index, max_payload_bytes }))
 }
+
+const SQLITE_WITH_REDIS: &str = "SQLite together with Redis is not a deployment: Redis serves many \
+    machines, an SQLite file one; use a postgres:// database with Redis, or no Redis";

@@ -17,6 +17,9 @@ pub enum Error {
     /// The settings name no deployment.
     #[error("{0}")]
     Settings(String),
+    /// Redis does not answer. The record still does: only readiness says this.
+    #[error("{0}")]
+    Unreachable(String),
     /// The record failed.
     #[error(transparent)]
     Db(#[from] db::Error),

@@ -13,7 +13,7 @@ mod job;
 mod redis;
 mod sql;
 
-pub use engine::{Engine, Settings, open};
+pub use engine::{Engine, SCHEDULED, Settings, open};
 pub use error::Error;
 pub use job::{
     Attempt, Claim, Claimed, Enqueued, Filter, JobRow, NewJob, Outcome, Page, Progress, QueueStats,

@@ -1,1 +1,195 @@
-//! sql
+//! The record: jobs as rows of SQLite or PostgreSQL, and the engine on top of them.
+//!
+//! All three deployments are this one type. With Redis, [`Record::index`] proposes which jobs to
+//! claim; the row alone decides who holds one.
+
+mod claim;
+mod enqueue;
+mod finish;
+mod read;
+mod reap;
+mod rows;
+
+use crate::bell::{Bell, Entry};
+use crate::engine::Engine;
+use crate::job::{
+    Attempt, Claim, Claimed, Enqueued, Filter, JobRow, NewJob, Outcome, Page, Progress, QueueStats,
+    Reaped, Retention, Ticket,
+};
+use crate::redis::Index;
+use crate::{Error, SCHEDULED};
+use async_trait::async_trait;
+use db::{Db, Tx};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// How often a statement that collided with another transaction is tried again.
+const COLLISIONS: u32 = 5;
+
+pub(crate) struct Record {
+    pub(crate) db: Db,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) index: Option<Index>,
+    pub(crate) max_payload_bytes: usize,
+}
+
+/// A job that left a waiting state for another, as far as the bell must know.
+pub(crate) struct Moved {
+    pub(crate) queue: String,
+    pub(crate) entry: Entry,
+    /// Ready and at the head of its lane, if it has one.
+    pub(crate) claimable: bool,
+    pub(crate) scheduled: bool,
+}
+
+impl Record {
+    /// Tells claimers about jobs that may be claimed now, and upkeep about new due times.
+    pub(crate) fn ring(bell: &Bell, moved: &[Moved]) {
+        let mut queues: HashMap<&str, Vec<Entry>> = HashMap::new();
+        for job in moved.iter().filter(|job| job.claimable) {
+            queues.entry(&job.queue).or_default().push(job.entry);
+        }
+        for (queue, entries) in queues {
+            bell.ring_ready(queue, &entries);
+        }
+        if moved.iter().any(|job| job.scheduled) {
+            bell.hear_ready(SCHEDULED);
+        }
+    }
+
+    /// Rings once `tx` has committed.
+    pub(crate) fn ring_after(&self, tx: &mut Tx, moved: Vec<Moved>) {
+        let bell = Arc::clone(&self.bell);
+        tx.after_commit(move || Self::ring(&bell, &moved));
+    }
+}
+
+/// Runs a transaction again when it collided with another one.
+macro_rules! retry_collisions {
+    ($work:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $work.await {
+                Err(Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
+                other => break other,
+            }
+        }
+    }};
+}
+
+#[async_trait]
+impl Engine for Record {
+    async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
+        retry_collisions!(async {
+            let mut tx = self.db.begin().await?;
+            let enqueued = self.insert(&mut tx, jobs).await?;
+            tx.commit().await?;
+            Ok(enqueued)
+        })
+    }
+
+    async fn enqueue_in(&self, tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
+        self.insert(tx, jobs).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>, Error> {
+        match &self.index {
+            Some(index) => self.claim_by_index(index, claim).await,
+            None => self.claim_by_scan(claim).await,
+        }
+    }
+
+    async fn extend(&self, tickets: &[Ticket], lease: Duration) -> Result<Vec<Ticket>, Error> {
+        retry_collisions!(self.extend_leases(tickets, lease))
+    }
+
+    async fn finish(&self, ends: &[(Ticket, Outcome)]) -> Result<Vec<Ticket>, Error> {
+        let mut held = Vec::with_capacity(ends.len());
+        for step in ends.chunks(finish::STEP) {
+            held.extend(retry_collisions!(self.finish_step(step))?);
+        }
+        Ok(held)
+    }
+
+    async fn finish_in(&self, tx: &mut Tx, ticket: Ticket, outcome: &Outcome) -> Result<(), Error> {
+        let held = self.end(tx, &[(ticket, outcome.clone())]).await?;
+        if held.is_empty() { Err(Error::LeaseLost(ticket.id)) } else { Ok(()) }
+    }
+
+    async fn hold_in(
+        &self,
+        tx: &mut Tx,
+        ticket: Ticket,
+        progress: Option<Progress>,
+    ) -> Result<(), Error> {
+        self.hold(tx, ticket, progress).await
+    }
+
+    async fn delivered_in(&self, tx: &mut Tx, id: Uuid) -> Result<(), Error> {
+        self.mark_delivered(tx, id).await
+    }
+
+    async fn wait(&self, id: Uuid, timeout: Duration) -> Result<Option<JobRow>, Error> {
+        /// A missed ring delays an answer by this much at the most (D-8).
+        const LOOK: Duration = Duration::from_millis(250);
+        let deadline = tokio::time::Instant::now() + timeout;
+        // Listening starts before the first look, so no end falls between the two.
+        let mut waiter = self.bell.done(id);
+        loop {
+            let row = self.find(id).await?;
+            let ended = row.as_ref().is_none_or(|row| row.state.is_final());
+            if ended || tokio::time::Instant::now() >= deadline {
+                return Ok(row);
+            }
+            let look = (tokio::time::Instant::now() + LOOK).min(deadline);
+            let _ = tokio::time::timeout_at(look, waiter.changed()).await;
+        }
+    }
+
+    fn ready(&self, queue: &str) -> watch::Receiver<u64> {
+        self.bell.ready(queue)
+    }
+
+    async fn reap(&self) -> Result<Reaped, Error> {
+        self.upkeep().await
+    }
+
+    async fn get(&self, id: Uuid) -> Result<Option<JobRow>, Error> {
+        self.find(id).await
+    }
+
+    async fn attempts(&self, id: Uuid) -> Result<Vec<Attempt>, Error> {
+        self.failed_attempts(id).await
+    }
+
+    async fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<JobRow>, Error> {
+        self.page(filter, page).await
+    }
+
+    async fn stats(&self) -> Result<Vec<QueueStats>, Error> {
+        self.figures().await
+    }
+
+    async fn unfinished(&self, principal: &str, limit: u32) -> Result<u32, Error> {
+        self.count_unfinished(principal, limit).await
+    }
+
+    async fn prune(&self, retention: Retention, limit: u32) -> Result<u64, Error> {
+        self.remove_finished(retention, limit).await
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.db.ping().await?;
+        match &self.index {
+            Some(index) => index.ping().await,
+            None => Ok(()),
+        }
+    }
+
+    fn db(&self) -> &Db {
+        &self.db
+    }
+}

@@ -1,0 +1,117 @@
+//! Rings between the processes of one machine that share an SQLite file: every process has a
+//! datagram socket in one directory, and a ring is a datagram to each of the others.
+//!
+//! Without such sockets (no directory can be made) processes look by themselves every second.
+
+use super::{Bell, Carrier, Gathered, Message};
+use async_trait::async_trait;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::net::UnixDatagram;
+use uuid::Uuid;
+
+/// Keeps a datagram below the usual buffer of 208 KiB.
+const DONE_PER_MESSAGE: usize = 1_000;
+const MAX_DATAGRAM: usize = 256 * 1024;
+
+struct Sockets {
+    directory: PathBuf,
+    own: PathBuf,
+    id: Uuid,
+    socket: Arc<UnixDatagram>,
+}
+
+/// Starts to ring the other processes of `file` and to hear them.
+pub(crate) fn start(bell: &Arc<Bell>, file: &Path) {
+    match open(bell.id, file) {
+        Ok(sockets) => {
+            tokio::spawn(listen(Arc::downgrade(bell), Arc::clone(&sockets.socket)));
+            bell.start(Box::new(sockets));
+        }
+        Err(error) => {
+            tracing::warn!(%error, "no sockets to ring other processes with; they look every second");
+        }
+    }
+}
+
+fn open(id: Uuid, file: &Path) -> std::io::Result<Sockets> {
+    let file = file.canonicalize()?;
+    let mut hasher = DefaultHasher::new();
+    file.hash(&mut hasher);
+    // A socket's path has at most 107 bytes, so it cannot always stand beside the file.
+    let directory = PathBuf::from(format!("/tmp/relais-{:016x}", hasher.finish()));
+    make_private(&directory)?;
+    let own = directory.join(format!("{}.sock", id.simple()));
+    let socket = Arc::new(UnixDatagram::bind(&own)?);
+    Ok(Sockets { directory, own, id, socket })
+}
+
+/// Only processes of the same user may ring.
+fn make_private(directory: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    match std::fs::DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+impl Sockets {
+    fn others(&self) -> Vec<PathBuf> {
+        let Ok(entries) = std::fs::read_dir(&self.directory) else { return Vec::new() };
+        entries.flatten().map(|entry| entry.path()).filter(|path| *path != self.own).collect()
+    }
+
+    async fn send(&self, message: &[u8], to: &Path) {
+        let sent =
+            tokio::time::timeout(Duration::from_millis(50), self.socket.send_to(message, to));
+        if let Ok(Err(error)) = sent.await
+            && error.kind() == ErrorKind::ConnectionRefused
+        {
+            // Its process is gone: the file is only a name.
+            let _ = std::fs::remove_file(to);
+        }
+    }
+}
+
+#[async_trait]
+impl Carrier for Sockets {
+    async fn carry(&self, gathered: &Gathered) -> Result<(), String> {
+        let others = self.others();
+        if others.is_empty() {
+            return Ok(());
+        }
+        for message in gathered.messages(self.id, DONE_PER_MESSAGE) {
+            let bytes = serde_json::to_vec(&message).map_err(|error| error.to_string())?;
+            for other in &others {
+                self.send(&bytes, other).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.own);
+    }
+}
+
+async fn listen(bell: Weak<Bell>, socket: Arc<UnixDatagram>) {
+    let mut buffer = vec![0; MAX_DATAGRAM];
+    loop {
+        let heard = tokio::time::timeout(Duration::from_secs(5), socket.recv(&mut buffer)).await;
+        let Some(bell) = bell.upgrade() else { return };
+        match heard {
+            Ok(Ok(size)) => {
+                if let Ok(message) = serde_json::from_slice::<Message>(&buffer[..size]) {
+                    bell.hear(&message);
+                }
+            }
+            Ok(Err(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(_) => {}
+        }
+    }
+}

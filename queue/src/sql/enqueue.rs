@@ -1,0 +1,233 @@
+//! Putting jobs in.
+//!
+//! A lane's counter row is locked until commit, so numbers of one lane are given in commit order
+//! (D-16). The same lock is taken by whoever ends a job of the lane: either that one sees the new
+//! job and lets it go first, or the new job sees the end and is not blocked.
+
+use super::rows::{moved, moved_columns};
+use super::{Moved, Record};
+use crate::Error;
+use crate::job::{Enqueued, NewJob, Unique};
+use db::{Dialect, Sql, Tx, Value, args};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use uuid::Uuid;
+
+/// Rows per statement.
+const STEP: usize = 1_000;
+
+/// $1 lane, $2 how many numbers; returns the last of them.
+static NUMBER_LANE: Sql = Sql::both(
+    "INSERT INTO lanes (lane, last_seq) VALUES ($1, $2) \
+     ON CONFLICT (lane) DO UPDATE SET last_seq = lanes.last_seq + $2 RETURNING last_seq",
+);
+
+macro_rules! insert {
+    ($from:literal, $payload:literal) => {
+        concat!(
+            "INSERT INTO jobs (id, kind, version, queue, payload, state, priority, run_at, lane, \
+             lane_seq, blocked, unique_scope, unique_key, principal, max_attempts, trace, created_at) \
+             SELECT n.id, n.kind, n.version, n.queue, ",
+            $payload,
+            ", CASE WHEN n.run_at > {now} THEN 'scheduled' ELSE 'ready' END, n.priority, \
+             COALESCE(n.run_at, {now}), n.lane, n.lane_seq, \
+             n.lane IS NOT NULL AND (n.behind OR EXISTS (SELECT 1 FROM jobs AS ahead \
+             WHERE ahead.lane = n.lane AND ahead.state IN ('scheduled', 'ready', 'running'))), \
+             n.unique_scope, n.unique_key, n.principal, n.max_attempts, n.trace, {now} FROM ",
+            $from,
+            " WHERE true ON CONFLICT DO NOTHING RETURNING ",
+            moved_columns!()
+        )
+    };
+}
+
+/// Arrays on PostgreSQL, one row on SQLite; returns the rows that were new.
+static INSERT: Sql = Sql::each(
+    insert!(
+        "unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], \
+         $7::timestamptz[], $8::text[], $9::bigint[], $10::boolean[], $11::text[], $12::text[], \
+         $13::text[], $14::bigint[], $15::text[]) \
+         AS n(id, kind, version, queue, payload, priority, run_at, lane, lane_seq, behind, \
+         unique_scope, unique_key, principal, max_attempts, trace)",
+        "n.payload::json"
+    ),
+    insert!(
+        "(SELECT $1 AS id, $2 AS kind, $3 AS version, $4 AS queue, $5 AS payload, $6 AS priority, \
+         $7 AS run_at, $8 AS lane, $9 AS lane_seq, $10 AS behind, $11 AS unique_scope, \
+         $12 AS unique_key, $13 AS principal, $14 AS max_attempts, $15 AS trace) AS n",
+        "n.payload"
+    ),
+);
+
+/// $1 id, $2 kind, $3 scope, $4 key; the job that made the new one superfluous.
+static FIND_EQUAL: Sql = Sql::both(
+    "SELECT id FROM jobs WHERE id = $1 UNION ALL SELECT id FROM jobs \
+     WHERE kind = $2 AND unique_key = $4 AND unique_scope = $3 AND ($3 = 'ever' \
+     OR state IN ('scheduled', 'ready', 'running') \
+     OR ($3 = 'until_delivered' AND delivered_at IS NULL AND state = 'done')) LIMIT 1",
+);
+
+/// A job with its place in its lane.
+struct Placed<'a> {
+    job: &'a NewJob,
+    lane_seq: Option<i64>,
+    /// Another job of the same call goes first.
+    behind: bool,
+}
+
+impl Record {
+    pub(super) async fn insert(
+        &self,
+        tx: &mut Tx,
+        jobs: &[NewJob],
+    ) -> Result<Vec<Enqueued>, Error> {
+        if let Some(large) = jobs.iter().find(|job| job.payload.len() > self.max_payload_bytes) {
+            let (size_bytes, max_bytes) = (large.payload.len(), self.max_payload_bytes);
+            return Err(Error::PayloadTooLarge { size_bytes, max_bytes });
+        }
+        let placed = place(tx, jobs).await?;
+        let mut inserted: Vec<Moved> = Vec::with_capacity(jobs.len());
+        for step in placed.chunks(STEP) {
+            insert_step(tx, step, &mut inserted).await?;
+        }
+        let new: HashSet<Uuid> = inserted.iter().map(|moved| moved.entry.id).collect();
+        self.ring_after(tx, inserted);
+        let mut enqueued = Vec::with_capacity(jobs.len());
+        let mut skipped_lanes = Vec::new();
+        for job in &placed {
+            let job = job.job;
+            if new.contains(&job.id) {
+                enqueued.push(Enqueued { id: job.id, created: true });
+            } else {
+                enqueued.push(self.equal_or_new(tx, job).await?);
+                skipped_lanes.extend(job.lane.clone());
+            }
+        }
+        // A job that was not inserted may have been the one others stand behind.
+        self.unblock_heads(tx, skipped_lanes).await?;
+        Ok(enqueued)
+    }
+
+    /// The job that made `job` superfluous; if that one has just ended, `job` goes in after all.
+    async fn equal_or_new(&self, tx: &mut Tx, job: &NewJob) -> Result<Enqueued, Error> {
+        let (scope, key) = scope_and_key(&job.unique);
+        loop {
+            let row = tx.row(&FIND_EQUAL, args![job.id, &job.kind, scope, key]).await?;
+            if let Some(row) = row {
+                return Ok(Enqueued { id: row.get("id")?, created: false });
+            }
+            let mut inserted = Vec::new();
+            let placed = place(tx, std::slice::from_ref(job)).await?;
+            insert_step(tx, &placed, &mut inserted).await?;
+            if !inserted.is_empty() {
+                self.ring_after(tx, inserted);
+                return Ok(Enqueued { id: job.id, created: true });
+            }
+        }
+    }
+}
+
+/// Numbers the lanes, in order of their names so that two calls never wait for each other.
+async fn place<'a>(tx: &mut Tx, jobs: &'a [NewJob]) -> Result<Vec<Placed<'a>>, Error> {
+    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+    for lane in jobs.iter().filter_map(|job| job.lane.as_deref()) {
+        *counts.entry(lane).or_default() += 1;
+    }
+    let mut next: HashMap<&str, (i64, bool)> = HashMap::new();
+    for (lane, count) in counts {
+        let row = tx.row(&NUMBER_LANE, args![lane, count]).await?;
+        let last: i64 = row.map(|row| row.get("last_seq")).transpose()?.unwrap_or(count);
+        next.insert(lane, (last - count + 1, false));
+    }
+    let placed = jobs.iter().map(|job| {
+        let place = job.lane.as_deref().and_then(|lane| next.get_mut(lane));
+        let (lane_seq, behind) = match place {
+            Some((seq, behind)) => {
+                let here = (Some(*seq), *behind);
+                (*seq, *behind) = (*seq + 1, true);
+                here
+            }
+            None => (None, false),
+        };
+        Placed { job, lane_seq, behind }
+    });
+    Ok(placed.collect())
+}
+
+async fn insert_step(
+    tx: &mut Tx,
+    step: &[Placed<'_>],
+    inserted: &mut Vec<Moved>,
+) -> Result<(), Error> {
+    match tx.dialect() {
+        Dialect::Postgres => {
+            for row in tx.rows(&INSERT, arrays(step)).await? {
+                inserted.push(moved(&row)?);
+            }
+        }
+        Dialect::Sqlite => {
+            for placed in step {
+                for row in tx.rows(&INSERT, single(placed)).await? {
+                    inserted.push(moved(&row)?);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn single(placed: &Placed<'_>) -> Vec<Value> {
+    let job = placed.job;
+    let (scope, key) = scope_and_key(&job.unique);
+    args![
+        job.id,
+        &job.kind,
+        job.version,
+        &job.queue,
+        &job.payload,
+        i64::from(job.priority),
+        job.run_at,
+        job.lane.clone(),
+        placed.lane_seq,
+        placed.behind,
+        scope,
+        key,
+        job.principal.clone(),
+        i64::from(job.max_attempts),
+        job.trace.clone(),
+    ]
+}
+
+fn arrays(step: &[Placed<'_>]) -> Vec<Value> {
+    let texts = |pick: fn(&NewJob) -> Option<String>| -> Value {
+        step.iter().map(|placed| pick(placed.job)).collect::<Vec<_>>().into()
+    };
+    let ints = |pick: fn(&Placed<'_>) -> Option<i64>| -> Value {
+        step.iter().map(pick).collect::<Vec<_>>().into()
+    };
+    args![
+        step.iter().map(|placed| placed.job.id).collect::<Vec<_>>(),
+        texts(|job| Some(job.kind.clone())),
+        ints(|placed| Some(placed.job.version)),
+        texts(|job| Some(job.queue.clone())),
+        texts(|job| Some(job.payload.clone())),
+        ints(|placed| Some(i64::from(placed.job.priority))),
+        step.iter().map(|placed| placed.job.run_at).collect::<Vec<_>>(),
+        texts(|job| job.lane.clone()),
+        ints(|placed| placed.lane_seq),
+        step.iter().map(|placed| placed.behind).collect::<Vec<_>>(),
+        texts(|job| scope_and_key(&job.unique).0.map(str::to_owned)),
+        texts(|job| scope_and_key(&job.unique).1.map(str::to_owned)),
+        texts(|job| job.principal.clone()),
+        ints(|placed| Some(i64::from(placed.job.max_attempts))),
+        texts(|job| job.trace.clone()),
+    ]
+}
+
+fn scope_and_key(unique: &Unique) -> (Option<&str>, Option<&str>) {
+    match unique {
+        Unique::No => (None, None),
+        Unique::WhileAlive(key) => (Some("while_alive"), Some(key)),
+        Unique::Ever(key) => (Some("ever"), Some(key)),
+        Unique::UntilDelivered(key) => (Some("until_delivered"), Some(key)),
+    }
+}

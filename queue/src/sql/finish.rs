@@ -1,0 +1,222 @@
+//! Ending attempts: only by the holder, with the end, the attempt's error and the next job of
+//! the lane in one transaction.
+
+use super::rows::{millis, moved, moved_columns};
+use super::{Moved, Record};
+use crate::Error;
+use crate::job::{Outcome, State, Ticket};
+use db::{Dialect, Row, Sql, Tx, Value, args};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Ends per transaction.
+pub(super) const STEP: usize = 500;
+
+/// $1 id, $2 token, $3 outcome, $4 error (PostgreSQL: arrays of them).
+static KEEP_ATTEMPT: Sql = Sql::each(
+    "INSERT INTO attempts (job_id, token, attempt, worker, started_at, ended_at, outcome, error) \
+     SELECT jobs.id, jobs.token, attempt, lease_holder, started_at, {now}, e.outcome, e.error \
+     FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS e(id, token, outcome, error) \
+     JOIN jobs ON jobs.id = e.id AND jobs.token = e.token AND jobs.state = 'running' \
+     ON CONFLICT DO NOTHING",
+    "INSERT INTO attempts (job_id, token, attempt, worker, started_at, ended_at, outcome, error) \
+     SELECT id, token, attempt, lease_holder, started_at, {now}, $3, $4 FROM jobs \
+     WHERE id = $1 AND token = $2 AND state = 'running' ON CONFLICT DO NOTHING",
+);
+
+macro_rules! end {
+    ($state:literal, $after:literal, $refund:literal, $result:literal, $error:literal, $from:literal) => {
+        concat!(
+            "UPDATE jobs SET state = ",
+            $state,
+            ", \
+             run_at = CASE WHEN ",
+            $after,
+            " IS NULL THEN run_at ELSE {after ",
+            $after,
+            "} END, \
+             attempt = attempt - ",
+            $refund,
+            ", result = COALESCE(",
+            $result,
+            ", jobs.result), \
+             error = COALESCE(",
+            $error,
+            ", jobs.error), lease_holder = NULL, lease_until = NULL, \
+             finished_at = CASE WHEN ",
+            $state,
+            " IN ('done', 'dead') THEN {now} END ",
+            $from,
+            " AND jobs.state = 'running' RETURNING lane, jobs.token AS token, ",
+            moved_columns!()
+        )
+    };
+}
+
+/// id, token, state, delay in ms, attempts given back, result, error (PostgreSQL: arrays).
+static END: Sql = Sql::each(
+    end!(
+        "e.state",
+        "e.after_ms",
+        "e.refund",
+        "e.result::json",
+        "e.error",
+        "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], \
+         $7::text[]) AS e(id, token, state, after_ms, refund, result, error) \
+         WHERE jobs.id = e.id AND jobs.token = e.token"
+    ),
+    end!("$3", "$4", "$5", "$6", "$7", "WHERE id = $1 AND token = $2"),
+);
+
+/// $1 lanes: waits for their counters, so that enqueuing and ending take turns.
+static LOCK_LANES: Sql =
+    Sql::both("SELECT lane FROM lanes WHERE lane = ANY($1) ORDER BY lane {lock}");
+
+/// $1 lanes: their first living jobs go next.
+static UNBLOCK: Sql = Sql::both(concat!(
+    "UPDATE jobs SET blocked = FALSE WHERE blocked AND id IN (SELECT (SELECT head.id FROM jobs AS head \
+     WHERE head.lane = lanes.lane AND head.state IN ('scheduled', 'ready', 'running') \
+     ORDER BY head.lane_seq LIMIT 1) FROM lanes WHERE lanes.lane = ANY($1)) RETURNING ",
+    moved_columns!()
+));
+
+static DELIVERED: Sql =
+    Sql::both("UPDATE jobs SET delivered_at = {now} WHERE id = $1 AND delivered_at IS NULL");
+
+impl Record {
+    pub(super) async fn finish_step(
+        &self,
+        ends: &[(Ticket, Outcome)],
+    ) -> Result<Vec<Ticket>, Error> {
+        let mut tx = self.db.begin().await?;
+        let held = self.end(&mut tx, ends).await?;
+        tx.commit().await?;
+        Ok(held)
+    }
+
+    /// Ends attempts inside `tx`; returns the tickets that were held.
+    pub(super) async fn end(
+        &self,
+        tx: &mut Tx,
+        ends: &[(Ticket, Outcome)],
+    ) -> Result<Vec<Ticket>, Error> {
+        keep_attempts(tx, ends).await?;
+        let rows = end_rows(tx, ends).await?;
+        let mut held = Vec::with_capacity(rows.len());
+        let mut waiting: Vec<Moved> = Vec::new();
+        let mut done: Vec<Uuid> = Vec::new();
+        let mut lanes: BTreeSet<String> = BTreeSet::new();
+        for row in &rows {
+            let job = moved(row)?;
+            held.push(Ticket { id: job.entry.id, token: row.get("token")? });
+            if job.claimable || job.scheduled {
+                waiting.push(job);
+            } else {
+                done.push(job.entry.id);
+                lanes.extend(row.get::<Option<String>>("lane")?);
+            }
+        }
+        self.ring_after(tx, waiting);
+        self.unblock_heads(tx, lanes.into_iter().collect()).await?;
+        self.ring_done_after(tx, done);
+        Ok(held)
+    }
+
+    pub(super) fn ring_done_after(&self, tx: &mut Tx, done: Vec<Uuid>) {
+        let bell = Arc::clone(&self.bell);
+        tx.after_commit(move || bell.ring_done(&done));
+    }
+
+    /// Lets the first living job of each lane go next.
+    pub(super) async fn unblock_heads(&self, tx: &mut Tx, lanes: Vec<String>) -> Result<(), Error> {
+        if lanes.is_empty() {
+            return Ok(());
+        }
+        if tx.dialect() == Dialect::Postgres {
+            tx.rows(&LOCK_LANES, args![lanes.clone()]).await?;
+        }
+        let rows = tx.rows(&UNBLOCK, args![lanes]).await?;
+        let heads = rows.iter().map(moved).collect::<Result<Vec<_>, _>>()?;
+        self.ring_after(tx, heads);
+        Ok(())
+    }
+
+    pub(super) async fn mark_delivered(&self, tx: &mut Tx, id: Uuid) -> Result<(), Error> {
+        tx.execute(&DELIVERED, args![id]).await?;
+        Ok(())
+    }
+}
+
+async fn keep_attempts(tx: &mut Tx, ends: &[(Ticket, Outcome)]) -> Result<(), Error> {
+    let failed: Vec<(Ticket, &str, &String)> = ends
+        .iter()
+        .filter_map(|(ticket, outcome)| match outcome {
+            Outcome::Retry { error, .. } => Some((*ticket, "retry", error)),
+            Outcome::Dead { error } => Some((*ticket, "dead", error)),
+            Outcome::Done { .. } | Outcome::Snooze { .. } | Outcome::Release => None,
+        })
+        .collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    match tx.dialect() {
+        Dialect::Postgres => {
+            let values = args![
+                failed.iter().map(|(ticket, ..)| ticket.id).collect::<Vec<_>>(),
+                failed.iter().map(|(ticket, ..)| ticket.token).collect::<Vec<_>>(),
+                failed.iter().map(|(_, outcome, _)| (*outcome).to_owned()).collect::<Vec<_>>(),
+                failed.iter().map(|(.., error)| (*error).clone()).collect::<Vec<_>>(),
+            ];
+            tx.execute(&KEEP_ATTEMPT, values).await?;
+        }
+        Dialect::Sqlite => {
+            for (ticket, outcome, error) in failed {
+                let values = args![ticket.id, ticket.token, outcome, error];
+                tx.execute(&KEEP_ATTEMPT, values).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An outcome as columns: state, delay in ms, attempts given back, result, error.
+fn columns(outcome: &Outcome) -> (State, Option<i64>, i64, Option<String>, Option<String>) {
+    match outcome {
+        Outcome::Done { result } => (State::Done, None, 0, result.clone(), None),
+        Outcome::Retry { after, error } if after.is_zero() => {
+            (State::Ready, Some(0), 0, None, Some(error.clone()))
+        }
+        Outcome::Retry { after, error } => {
+            (State::Scheduled, Some(millis(*after)), 0, None, Some(error.clone()))
+        }
+        Outcome::Snooze { after } => (State::Scheduled, Some(millis(*after)), 1, None, None),
+        Outcome::Dead { error } => (State::Dead, None, 0, None, Some(error.clone())),
+        Outcome::Release => (State::Ready, None, 1, None, None),
+    }
+}
+
+async fn end_rows(tx: &mut Tx, ends: &[(Ticket, Outcome)]) -> Result<Vec<Row>, Error> {
+    let mut rows = Vec::with_capacity(ends.len());
+    if tx.dialect() == Dialect::Sqlite {
+        for (ticket, outcome) in ends {
+            let (state, after, refund, result, error) = columns(outcome);
+            let values =
+                args![ticket.id, ticket.token, state.as_str(), after, refund, result, error];
+            rows.extend(tx.rows(&END, values).await?);
+        }
+        return Ok(rows);
+    }
+    let all: Vec<_> = ends.iter().map(|(_, outcome)| columns(outcome)).collect();
+    let values: Vec<Value> = args![
+        ends.iter().map(|(ticket, _)| ticket.id).collect::<Vec<_>>(),
+        ends.iter().map(|(ticket, _)| ticket.token).collect::<Vec<_>>(),
+        all.iter().map(|end| end.0.as_str().to_owned()).collect::<Vec<_>>(),
+        all.iter().map(|end| end.1).collect::<Vec<_>>(),
+        all.iter().map(|end| end.2).collect::<Vec<_>>(),
+        all.iter().map(|end| end.3.clone()).collect::<Vec<_>>(),
+        all.iter().map(|end| end.4.clone()).collect::<Vec<_>>(),
+    ];
+    rows.extend(tx.rows(&END, values).await?);
+    Ok(rows)
+}

@@ -1,0 +1,131 @@
+//! Upkeep, in bounded steps: due jobs become ready, lost ones are taken back, old ones removed.
+
+use super::Record;
+use super::rows::{millis, moved, moved_columns};
+use crate::Error;
+use crate::job::{Reaped, Retention};
+use chrono::{DateTime, Utc};
+use db::{Sql, args};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// Rows per statement.
+const STEP: i64 = 1_000;
+/// A job whose process died this often is set aside (quarantined): it may be what kills it.
+const MAX_CRASHES: i64 = 3;
+
+/// $1 limit.
+static PROMOTE: Sql = Sql::both(concat!(
+    "UPDATE jobs SET state = 'ready' WHERE id IN (SELECT id FROM jobs WHERE state = 'scheduled' \
+     AND run_at <= {now} ORDER BY run_at LIMIT $1 {skip locked}) RETURNING ",
+    moved_columns!()
+));
+
+static NEXT_DUE: Sql = Sql::both(
+    "SELECT run_at, {now} AS moment FROM jobs WHERE state = 'scheduled' ORDER BY run_at LIMIT 1",
+);
+
+/// $1 limit: locks jobs whose lease ran out.
+static LOST: Sql = Sql::both(
+    "SELECT id FROM jobs WHERE state = 'running' AND lease_until < {now} \
+     ORDER BY lease_until LIMIT $1 {skip locked}",
+);
+static ANY_LOST: Sql =
+    Sql::both("SELECT 1 FROM jobs WHERE state = 'running' AND lease_until < {now} LIMIT 1");
+
+/// $1 ids.
+static KEEP_CRASH: Sql = Sql::both(
+    "INSERT INTO attempts (job_id, token, attempt, worker, started_at, ended_at, outcome, error) \
+     SELECT id, token, attempt, lease_holder, started_at, {now}, 'crash', \
+     'worker ' || lease_holder || ' let its lease run out' FROM jobs WHERE id = ANY($1) \
+     ON CONFLICT DO NOTHING",
+);
+
+/// $1 ids, $2 crashes allowed.
+static RECOVER: Sql = Sql::both(concat!(
+    "UPDATE jobs SET crashes = crashes + 1, lease_holder = NULL, lease_until = NULL, \
+     state = CASE WHEN crashes + 1 >= $2 OR attempt >= max_attempts THEN 'dead' ELSE 'ready' END, \
+     finished_at = CASE WHEN crashes + 1 >= $2 OR attempt >= max_attempts THEN {now} END, \
+     error = CASE WHEN crashes + 1 >= $2 THEN 'quarantined: its process died ' || $2 || ' times' \
+     ELSE 'its process died or lost the database' END \
+     WHERE id = ANY($1) RETURNING lane, ",
+    moved_columns!()
+));
+
+/// $1 retention of done jobs in ms (negative), $2 of others (negative), $3 limit.
+static PRUNE: Sql = Sql::both(
+    "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE finished_at < \
+     CASE WHEN state = 'done' THEN {after $1} ELSE {after $2} END \
+     ORDER BY finished_at LIMIT $3)",
+);
+
+impl Record {
+    pub(super) async fn upkeep(&self) -> Result<Reaped, Error> {
+        let due = self.promote().await?;
+        let (recovered, dead) = self.take_back().await?;
+        let full = u64::try_from(STEP).unwrap_or(u64::MAX);
+        Ok(Reaped {
+            due,
+            recovered,
+            dead,
+            more: due >= full || recovered + dead >= full,
+            next_due: self.next_due().await?,
+        })
+    }
+
+    async fn promote(&self) -> Result<u64, Error> {
+        let Some(next) = self.next_due().await? else { return Ok(0) };
+        if !next.is_zero() {
+            return Ok(0);
+        }
+        let rows = self.db.write(&PROMOTE, args![STEP]).await?;
+        let due = rows.iter().map(moved).collect::<Result<Vec<_>, _>>()?;
+        Self::ring(&self.bell, &due);
+        Ok(due.len() as u64)
+    }
+
+    /// Time until the next scheduled job is due, zero if one is.
+    async fn next_due(&self) -> Result<Option<std::time::Duration>, Error> {
+        let Some(row) = self.db.read_one(&NEXT_DUE, args![]).await? else { return Ok(None) };
+        let run_at: DateTime<Utc> = row.get("run_at")?;
+        let moment: DateTime<Utc> = row.get("moment")?;
+        Ok(Some((run_at - moment).to_std().unwrap_or_default()))
+    }
+
+    async fn take_back(&self) -> Result<(u64, u64), Error> {
+        // The usual answer is "none": it must not cost a writing transaction every second.
+        if self.db.read_one(&ANY_LOST, args![]).await?.is_none() {
+            return Ok((0, 0));
+        }
+        let mut tx = self.db.begin().await?;
+        let lost = tx.rows(&LOST, args![STEP]).await?;
+        let ids = lost.iter().map(|row| row.get("id")).collect::<Result<Vec<Uuid>, _>>()?;
+        tx.execute(&KEEP_CRASH, args![ids.clone()]).await?;
+        let (mut ready, mut dead) = (Vec::new(), Vec::new());
+        let mut lanes = BTreeSet::new();
+        for row in tx.rows(&RECOVER, args![ids, MAX_CRASHES]).await? {
+            let job = moved(&row)?;
+            if job.claimable {
+                ready.push(job);
+            } else {
+                dead.push(job.entry.id);
+                lanes.extend(row.get::<Option<String>>("lane")?);
+            }
+        }
+        let counts = (ready.len() as u64, dead.len() as u64);
+        self.ring_after(&mut tx, ready);
+        self.unblock_heads(&mut tx, lanes.into_iter().collect()).await?;
+        self.ring_done_after(&mut tx, dead);
+        tx.commit().await?;
+        Ok(counts)
+    }
+
+    pub(super) async fn remove_finished(
+        &self,
+        retention: Retention,
+        limit: u32,
+    ) -> Result<u64, Error> {
+        let values = args![-millis(retention.done), -millis(retention.dead), i64::from(limit)];
+        Ok(self.db.execute(&PRUNE, values).await?)
+    }
+}
