@@ -13,14 +13,12 @@ async fn migrations_of(url: &str) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_database_is_migrated_and_its_own() {
-    let (one, two) = (postgres().await.fresh_database().await, postgres().await.fresh_database().await);
+    let (one, two) =
+        (postgres().await.fresh_database().await, postgres().await.fresh_database().await);
     assert_ne!(one, two);
     assert!(migrations_of(&one).await > 0);
-    let settings = db::Settings {
-        url: two.parse().unwrap(),
-        connections: 2,
-        acquire: Duration::from_secs(5),
-    };
+    let settings =
+        db::Settings { url: two.parse().unwrap(), connections: 2, acquire: Duration::from_secs(5) };
     let db = Db::open(&settings).await.unwrap();
     db.migrate().await.unwrap();
     postgres().await.drop_database(&one).await;
@@ -42,7 +40,8 @@ async fn a_killed_postgres_comes_back_with_what_was_committed() {
     server.start().await;
     server.restart_immediate().await;
     let mut connection = PgConnection::connect(&url).await.unwrap();
-    let kept: i32 = sqlx::query_scalar("SELECT n FROM kept").fetch_one(&mut connection).await.unwrap();
+    let kept: i32 =
+        sqlx::query_scalar("SELECT n FROM kept").fetch_one(&mut connection).await.unwrap();
     assert_eq!(kept, 7);
 }
 

@@ -81,7 +81,12 @@ static RECORDS: LazyLock<Mutex<HashMap<Uuid, watch::Sender<Record>>>> =
     LazyLock::new(Mutex::default);
 
 fn record(id: Uuid) -> watch::Sender<Record> {
-    RECORDS.lock().unwrap().entry(id).or_insert_with(|| watch::Sender::new(Record::default())).clone()
+    RECORDS
+        .lock()
+        .unwrap()
+        .entry(id)
+        .or_insert_with(|| watch::Sender::new(Record::default()))
+        .clone()
 }
 
 impl Script {
@@ -119,7 +124,8 @@ impl Script {
 
     /// Waits until so many executions have ended.
     pub async fn until_ended(&self, count: usize) {
-        let ended = |record: &Record| record.executions.iter().filter(|e| e.ended.is_some()).count();
+        let ended =
+            |record: &Record| record.executions.iter().filter(|e| e.ended.is_some()).count();
         self.until("ended", |record| ended(record) >= count).await;
     }
 

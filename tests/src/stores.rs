@@ -98,7 +98,7 @@ impl Stores {
             redis_prefix: self.redis_prefix.clone(),
             max_payload_bytes: 65_536,
         };
-        queue::open(self.db().await, settings).await.expect("the engine opens")
+        queue::open(self.db().await, &settings).expect("the engine opens")
     }
 
     /// The environment that makes the product use them.

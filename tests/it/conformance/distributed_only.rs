@@ -97,7 +97,7 @@ async fn sqlite_with_redis_is_refused() {
         redis_prefix: "test".to_owned(),
         max_payload_bytes: 1_024,
     };
-    let refused = queue::open(stores.db().await, settings).await;
+    let refused = queue::open(stores.db().await, &settings);
     let refused = refused.err().expect("two machines cannot share a file");
     assert!(matches!(&refused, queue::Error::Settings(_)), "{refused:?}");
     assert!(refused.to_string().to_lowercase().contains("sqlite"), "{refused}");

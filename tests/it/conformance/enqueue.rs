@@ -55,8 +55,7 @@ pub(crate) async fn an_enqueue_inside_a_transaction_exists_only_if_it_commits(st
 
 pub(crate) async fn ten_thousand_due_jobs_are_all_claimable(stage: &Stage) {
     let past = queue::clock::now() - chrono::Duration::seconds(1);
-    let jobs: Vec<NewJob> =
-        (0..10_000).map(|_| NewJob { run_at: Some(past), ..job() }).collect();
+    let jobs: Vec<NewJob> = (0..10_000).map(|_| NewJob { run_at: Some(past), ..job() }).collect();
     for batch in jobs.chunks(1_000) {
         stage.enqueue(batch).await.unwrap();
     }
@@ -66,7 +65,8 @@ pub(crate) async fn ten_thousand_due_jobs_are_all_claimable(stage: &Stage) {
 }
 
 pub(crate) async fn a_payload_above_the_limit_is_refused(stage: &Stage) {
-    let of_size = |size: usize| NewJob { payload: format!("\"{}\"", "x".repeat(size - 2)), ..job() };
+    let of_size =
+        |size: usize| NewJob { payload: format!("\"{}\"", "x".repeat(size - 2)), ..job() };
     let refused = stage.enqueue(&[of_size(65_537)]).await;
     assert!(
         matches!(refused, Err(Error::PayloadTooLarge { size_bytes: 65_537, max_bytes: 65_536 })),

@@ -127,7 +127,9 @@ pub(crate) async fn a_job_held_in_a_transaction_is_not_taken_away(stage: &Stage)
 pub(crate) async fn progress_is_recorded_with_its_transaction(stage: &Stage) {
     let id = put(stage, job()).await;
     let held = take_one(stage).await;
-    for (progress, commit, expected) in [(1, true, Some(1)), (2, false, Some(1)), (3, true, Some(3))] {
+    for (progress, commit, expected) in
+        [(1, true, Some(1)), (2, false, Some(1)), (3, true, Some(3))]
+    {
         let mut tx = stage.db().begin().await.unwrap();
         let progress = Some(Progress { done: progress, total: 3 });
         stage.hold_in(&mut tx, held.ticket, progress).await.unwrap();
@@ -174,7 +176,10 @@ pub(crate) async fn a_retry_keeps_its_error_and_waits(stage: &Stage) {
     let attempts = stage.attempts(id).await.unwrap();
     assert_eq!(attempts.len(), 1);
     assert_eq!((attempts[0].attempt, attempts[0].outcome.as_str()), (1, "retry"));
-    assert_eq!((attempts[0].error.as_str(), attempts[0].worker.as_deref()), ("the NAS is full", Some("a")));
+    assert_eq!(
+        (attempts[0].error.as_str(), attempts[0].worker.as_deref()),
+        ("the NAS is full", Some("a"))
+    );
     assert!(attempts[0].started_at.is_some_and(|started| started <= attempts[0].ended_at));
 }
 
@@ -186,9 +191,14 @@ pub(crate) async fn every_error_of_a_dead_job_stays(stage: &Stage) {
     }
     finish(stage, take_one(stage).await.ticket, dead("error 4")).await;
     let attempts = stage.attempts(id).await.unwrap();
-    let told: Vec<_> = attempts.iter().map(|a| (a.attempt, a.outcome.as_str(), a.error.as_str())).collect();
-    let expected =
-        [(1, "retry", "error 1"), (2, "retry", "error 2"), (3, "retry", "error 3"), (4, "dead", "error 4")];
+    let told: Vec<_> =
+        attempts.iter().map(|a| (a.attempt, a.outcome.as_str(), a.error.as_str())).collect();
+    let expected = [
+        (1, "retry", "error 1"),
+        (2, "retry", "error 2"),
+        (3, "retry", "error 3"),
+        (4, "dead", "error 4"),
+    ];
     assert_eq!(told, expected);
     let row = row(stage, id).await;
     assert_eq!((row.state, row.error.as_deref()), (State::Dead, Some("error 4")));
@@ -210,7 +220,10 @@ pub(crate) async fn a_final_state_never_changes(stage: &Stage) {
         tx.rollback().await.unwrap();
         stage.reap().await.unwrap();
         let after = row(stage, id).await;
-        assert_eq!((after.state, after.finished_at, after.error), (state, before.finished_at, before.error));
+        assert_eq!(
+            (after.state, after.finished_at, after.error),
+            (state, before.finished_at, before.error)
+        );
     }
 }
 

@@ -164,7 +164,12 @@ pub(crate) async fn no_lane_is_ever_held_twice(stage: &Stage) {
                         let other = held.lock().unwrap().insert(lane.clone(), job.ticket.id);
                         assert_eq!(other, None, "a lane in two hands");
                         tokio::task::yield_now().await;
-                        order.lock().unwrap().entry(lane.clone()).or_default().push(job.lane_seq.unwrap());
+                        order
+                            .lock()
+                            .unwrap()
+                            .entry(lane.clone())
+                            .or_default()
+                            .push(job.lane_seq.unwrap());
                         held.lock().unwrap().remove(&lane);
                         let end = if job.attempt == 1 && job.lane_seq.unwrap() % 5 == 0 {
                             order.lock().unwrap().get_mut(&lane).unwrap().pop();

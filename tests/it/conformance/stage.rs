@@ -1,7 +1,6 @@
 //! Where a case plays: fresh stores, an engine on them, and the few moves that all cases make.
 
 use queue::{Claim, Claimed, Engine, JobRow, NewJob, Outcome, Ticket};
-use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,7 +83,11 @@ pub(crate) async fn claim(engine: &impl AsRef<dyn Engine>, limit: usize) -> Vec<
     claim_for(engine, limit, LEASE).await
 }
 
-pub(crate) async fn claim_for(engine: &impl AsRef<dyn Engine>, limit: usize, lease: Duration) -> Vec<Claimed> {
+pub(crate) async fn claim_for(
+    engine: &impl AsRef<dyn Engine>,
+    limit: usize,
+    lease: Duration,
+) -> Vec<Claimed> {
     let claim = Claim { queue: QUEUE.to_owned(), worker: "a".to_owned(), limit, lease };
     engine.as_ref().claim(&claim).await.unwrap()
 }
@@ -160,7 +163,7 @@ pub(crate) fn ids(claimed: &[Claimed]) -> Vec<Uuid> {
 }
 
 /// Asks again and again until the answer is yes.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
+pub(crate) async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !ask().await {
         assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");

@@ -58,7 +58,10 @@ impl Postgres {
             let mut chown = Command::new("chown");
             chown.arg("postgres").arg(server.guardian.dir());
             let done = chown.status().expect("`chown` is everywhere");
-            assert!(done.success(), "PostgreSQL refuses to run as root; there is no user `postgres`");
+            assert!(
+                done.success(),
+                "PostgreSQL refuses to run as root; there is no user `postgres`"
+            );
         }
         let initdb = server
             .command("initdb")
