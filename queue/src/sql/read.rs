@@ -32,7 +32,7 @@ macro_rules! counted {
             "' AS state, count(*) AS jobs, min(run_at) AS oldest, {now} AS moment FROM \
              (SELECT queue, run_at FROM jobs WHERE state = '",
             $state,
-            "' LIMIT 10000) AS some GROUP BY queue"
+            "' LIMIT 10000) AS sample GROUP BY queue"
         )
     };
 }
@@ -50,7 +50,7 @@ static STATS: Sql = Sql::both(concat!(
 /// $1 principal, $2 limit.
 static UNFINISHED: Sql = Sql::both(
     "SELECT count(*) AS jobs FROM (SELECT 1 FROM jobs WHERE principal = $1 \
-     AND state IN ('scheduled', 'ready', 'running') LIMIT $2) AS some",
+     AND state IN ('scheduled', 'ready', 'running') LIMIT $2) AS sample",
 );
 
 impl Record {
