@@ -1,4 +1,5 @@
 //! The one test binary; each folder or file is a part of the specification.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may stop at once")]
 
+mod conformance;
 mod stores;

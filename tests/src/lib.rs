@@ -2,4 +2,8 @@
 //! network and a scriptable job. Everything a helper starts ends with the test process.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may stop at once")]
 
+pub mod app;
+pub mod faultproxy;
+pub mod guardian;
+pub mod script;
 pub mod stores;
