@@ -1,1 +1,183 @@
-fn main() {}
+//! The composition root: settings → logs → stores → roles.
+
+mod cli;
+mod crew;
+mod demo;
+mod escape;
+mod listing;
+mod settings;
+mod shutdown;
+mod stand_ins;
+mod store;
+mod telemetry;
+mod terminal;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use cli::{Cli, Command, Jobs};
+use crew::Crew;
+use jobs::{Catalog, Services};
+use queue::Engine;
+use settings::Settings;
+use stand_ins::{api, scheduler, seed, worker};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use store::Patience;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Wrong usage or settings, as clap has it; any other failure is 1.
+const USAGE: u8 = 2;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let catalog = Catalog::standard();
+    let sources = settings::gather(cli.config(), cli.flags());
+    let settings = match Settings::load(&sources, &catalog) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            terminal::complain(&problems.to_string());
+            return ExitCode::from(USAGE);
+        }
+    };
+    match run(cli.command, settings, catalog).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::complain(&escape::escaped(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::Result<()> {
+    telemetry::start_logs(&settings.log)?;
+    match command {
+        Command::Jobs(Jobs::List(list)) => {
+            let engine = store::open_to_look(&settings).await?;
+            let rows = engine.list(&list.filter(), &list.page()).await?;
+            let text = match list.json {
+                true => listing::array(&rows),
+                false => listing::table(&rows, queue::clock::now()),
+            };
+            Ok(terminal::print(&text)?)
+        }
+        Command::Jobs(Jobs::Show { id, json }) => show(&settings, id, json).await,
+        Command::Migrate => {
+            let shutdown = shutdown::on_signals()?;
+            let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
+            db.close().await;
+            Ok(terminal::print(&format!("{} is up to date", settings.database.url))?)
+        }
+        Command::Seed { file } => {
+            let text = read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let db = store::open_record(&settings, Patience::None).await?;
+            let loaded = seed::load(&db, &text).await?;
+            Ok(terminal::print(&loaded)?)
+        }
+        Command::Up { demo, .. } => {
+            let roles = Roles { api: true, worker: true, scheduler: true, demo };
+            serve(settings, catalog, roles).await
+        }
+        Command::Api { .. } => {
+            serve(settings, catalog, Roles { api: true, ..Roles::default() }).await
+        }
+        Command::Worker { .. } => {
+            serve(settings, catalog, Roles { worker: true, ..Roles::default() }).await
+        }
+        Command::Scheduler => {
+            serve(settings, catalog, Roles { scheduler: true, ..Roles::default() }).await
+        }
+    }
+}
+
+async fn show(settings: &Settings, id: Uuid, json: bool) -> anyhow::Result<()> {
+    let engine = store::open_to_look(settings).await?;
+    let Some(row) = engine.get(id).await? else { bail!("there is no job {id}") };
+    let attempts = engine.attempts(id).await?;
+    let text = match json {
+        true => listing::object(&row, &attempts),
+        false => listing::full(&row, &attempts, queue::clock::now()),
+    };
+    Ok(terminal::print(&text)?)
+}
+
+/// A file's text, or standard input for `-`.
+fn read(file: &Path) -> std::io::Result<String> {
+    if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    }
+}
+
+/// Which roles this process plays.
+#[derive(Debug, Default, Clone, Copy)]
+struct Roles {
+    api: bool,
+    worker: bool,
+    scheduler: bool,
+    demo: bool,
+}
+
+async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Result<()> {
+    let shutdown = shutdown::on_signals()?;
+    let metrics = telemetry::start_metrics()?;
+    let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
+    if roles.demo {
+        seed::load(&db, seed::DEMO).await.context("the demo data cannot be loaded")?;
+    }
+    let engine = store::open_queue(&settings, db)?;
+    let catalog = Arc::new(catalog);
+    let mut crew = Crew::new(shutdown.clone());
+    if roles.worker {
+        start_worker(&mut crew, &engine, &catalog, &settings, shutdown.clone());
+    }
+    if roles.api {
+        let bind = settings.api.bind;
+        let listener = TcpListener::bind(bind).await.with_context(|| {
+            format!("`api.bind`: {bind} cannot be listened on; choose another with --bind")
+        })?;
+        let address = listener.local_addr()?;
+        crew.start("api", api::serve(listener, shutdown.clone()));
+        tracing::info!(%address, "serving http");
+        if roles.demo {
+            terminal::print(&demo::what_to_try(address, &settings.database.url))?;
+        }
+    }
+    if roles.scheduler {
+        let schedules = settings.schedules;
+        crew.start(
+            "scheduler",
+            scheduler::run(Arc::clone(&engine), Arc::clone(&catalog), schedules, shutdown.clone()),
+        );
+    }
+    let _ = metrics;
+    let result = crew.wait().await;
+    engine.db().close().await;
+    Ok(result?)
+}
+
+fn start_worker(
+    crew: &mut Crew,
+    engine: &Arc<dyn Engine>,
+    catalog: &Arc<Catalog>,
+    settings: &Settings,
+    shutdown: CancellationToken,
+) {
+    let services = Services {
+        engine: Arc::clone(engine),
+        sales: settings.sales,
+        retention: settings.queue.retention,
+    };
+    let worker = worker::Settings {
+        name: settings.worker.name.clone(),
+        queues: settings.worker.queues.clone(),
+        lease: settings.queue.lease,
+        grace: settings.worker.grace,
+    };
+    let (engine, catalog) = (Arc::clone(engine), Arc::clone(catalog));
+    crew.start("worker", worker::run(engine, catalog, services, worker, shutdown));
+}

@@ -1,0 +1,90 @@
+//! Opens the record and the queue, and waits a bounded time for a server that is still starting.
+
+use crate::settings::Settings;
+use db::{DatabaseUrl, Db};
+use queue::Engine;
+use secrecy::ExposeSecret;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Long enough for a database that starts together with us, short enough to notice a wrong address.
+const STARTUP: Duration = Duration::from_secs(30);
+
+/// Between two tries; a start-up script sees the warning a few times, not hundreds.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why the stores are not open.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the database {url} cannot be opened")]
+    Database { url: DatabaseUrl, source: db::Error },
+    #[error("the queue cannot be opened")]
+    Queue(#[from] queue::Error),
+    #[error("there is no database file {0}; `relais migrate` or `relais up` makes it")]
+    NoFile(DatabaseUrl),
+    #[error("stopped before the database {0} answered")]
+    Stopped(DatabaseUrl),
+}
+
+/// Whether to wait for a server that does not answer.
+pub(crate) enum Patience<'a> {
+    /// Fail at once: somebody is waiting for an answer.
+    None,
+    /// Wait for the time of a start-up, or until told to stop.
+    Startup(&'a CancellationToken),
+}
+
+/// Opens the database and brings its schema up to date.
+pub(crate) async fn open_record(settings: &Settings, patience: Patience<'_>) -> Result<Db, Error> {
+    let url = &settings.database.url;
+    let failed = |source| Error::Database { url: url.clone(), source };
+    let deadline = Instant::now() + STARTUP;
+    let db = loop {
+        let error = match Db::open(&settings.database).await {
+            Ok(db) => break db,
+            Err(error) => error,
+        };
+        let Patience::Startup(shutdown) = &patience else { return Err(failed(error)) };
+        // A file is there or not; only a server may still be starting.
+        if url.file().is_some() || !error.is_transient() || Instant::now() >= deadline {
+            return Err(failed(error));
+        }
+        let left = deadline.saturating_duration_since(Instant::now()).as_secs();
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(
+            db.url = %url,
+            error = cause.unwrap_or_default(),
+            "the database does not answer yet; trying for {left} s more",
+        );
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = shutdown.cancelled() => return Err(Error::Stopped(url.clone())),
+        }
+    };
+    db.migrate().await.map_err(failed)?;
+    Ok(db)
+}
+
+/// Opens the queue on a record that is open.
+pub(crate) fn open_queue(settings: &Settings, db: Db) -> Result<Arc<dyn Engine>, Error> {
+    let redis_url = settings.redis.url.as_ref().map(|url| url.expose_secret().to_owned());
+    let queue = queue::Settings {
+        redis_url,
+        redis_prefix: settings.redis.prefix.clone(),
+        max_payload_bytes: settings.queue.max_payload_bytes,
+    };
+    Ok(queue::open(db, &queue)?)
+}
+
+/// Opens the queue only to look: fails at once, creates and migrates nothing.
+pub(crate) async fn open_to_look(settings: &Settings) -> Result<Arc<dyn Engine>, Error> {
+    let url = &settings.database.url;
+    if url.file().is_some_and(|file| !file.exists()) {
+        return Err(Error::NoFile(url.clone()));
+    }
+    let db = Db::open(&settings.database).await;
+    let db = db.map_err(|source| Error::Database { url: url.clone(), source })?;
+    open_queue(settings, db)
+}
