@@ -58,6 +58,8 @@ impl Crew {
             };
             match &this {
                 Ok(()) => tracing::info!(role = name, "stopped"),
+                // The first reason is the caller's to tell; a later one would be lost.
+                Err(_) if result.is_ok() => {}
                 Err(error) => tracing::error!(
                     role = name,
                     cause = error.source().map(tracing::field::display),

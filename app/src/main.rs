@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
         }
     };
     match run(cli.command, settings, catalog).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             terminal::complain(&escape::escaped(&format!("{error:#}")));
             ExitCode::FAILURE
@@ -52,9 +52,9 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::Result<()> {
+async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::Result<ExitCode> {
     telemetry::start_logs(&settings.log)?;
-    match command {
+    let roles = match command {
         Command::Jobs(Jobs::List(list)) => {
             let engine = store::open_to_look(&settings).await?;
             let rows = engine.list(&list.filter(), &list.page()).await?;
@@ -62,35 +62,40 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
                 true => listing::array(&rows),
                 false => listing::table(&rows, queue::clock::now()),
             };
-            Ok(terminal::print(&text)?)
+            terminal::print(&text)?;
+            return Ok(ExitCode::SUCCESS);
         }
-        Command::Jobs(Jobs::Show { id, json }) => show(&settings, id, json).await,
+        Command::Jobs(Jobs::Show { id, json }) => {
+            show(&settings, id, json).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Migrate => {
             let shutdown = shutdown::on_signals()?;
             let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
             db.close().await;
-            Ok(terminal::print(&format!("{} is up to date", settings.database.url))?)
+            terminal::print(&format!("{} is up to date", settings.database.url))?;
+            return Ok(ExitCode::SUCCESS);
         }
         Command::Seed { file } => {
             let text = read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
             let db = store::open_record(&settings, Patience::None).await?;
             let loaded = seed::load(&db, &text).await?;
-            Ok(terminal::print(&loaded)?)
+            terminal::print(&loaded)?;
+            return Ok(ExitCode::SUCCESS);
         }
-        Command::Up { demo, .. } => {
-            let roles = Roles { api: true, worker: true, scheduler: true, demo };
-            serve(settings, catalog, roles).await
+        Command::Up { demo, .. } => Roles { api: true, worker: true, scheduler: true, demo },
+        Command::Api { .. } => Roles { api: true, ..Roles::default() },
+        Command::Worker { .. } => Roles { worker: true, ..Roles::default() },
+        Command::Scheduler => Roles { scheduler: true, ..Roles::default() },
+    };
+    // The reason why a role ends belongs into its log, in the log's format.
+    Ok(match serve(settings, catalog, roles).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
         }
-        Command::Api { .. } => {
-            serve(settings, catalog, Roles { api: true, ..Roles::default() }).await
-        }
-        Command::Worker { .. } => {
-            serve(settings, catalog, Roles { worker: true, ..Roles::default() }).await
-        }
-        Command::Scheduler => {
-            serve(settings, catalog, Roles { scheduler: true, ..Roles::default() }).await
-        }
-    }
+    })
 }
 
 async fn show(settings: &Settings, id: Uuid, json: bool) -> anyhow::Result<()> {
@@ -125,7 +130,17 @@ struct Roles {
 async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signals()?;
     let metrics = telemetry::start_metrics()?;
-    let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        db.url = %settings.database.url,
+        redis = settings.redis.url.is_some(),
+        nas.configured = settings.nas.is_configured(),
+        "starting",
+    );
+    let db = match store::open_record(&settings, Patience::Startup(&shutdown)).await {
+        Err(store::Error::Stopped(_)) => return Ok(()),
+        db => db?,
+    };
     if roles.demo {
         seed::load(&db, seed::DEMO).await.context("the demo data cannot be loaded")?;
     }

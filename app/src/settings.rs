@@ -15,8 +15,8 @@ mod tests;
 pub(crate) use gather::gather;
 pub(crate) use layers::Sources;
 pub(crate) use problem::Problems;
-pub(crate) use schedules::Schedule;
 
+use crate::stand_ins::scheduler::Schedule;
 use db::DatabaseUrl;
 use jobs::Catalog;
 use layers::Layers;
@@ -191,7 +191,7 @@ fn worker_queues(from: &mut Reader, catalog: &Catalog) -> Vec<(String, usize)> {
     known.sort_unstable();
     known.dedup();
     if let Some((name, _)) = list.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-        let allowed = format!("no kind of job waits in `{name}`; there are {}", known.join(", "));
+        let allowed = format!("{}; no kind of job waits in `{name}`", known.join(", "));
         from.wrong("worker.queues", allowed);
     }
     let least = list.len();

@@ -47,7 +47,32 @@ pub(crate) mod worker {
 
 pub(crate) mod scheduler {
     use super::*;
-    use crate::settings::Schedule;
+
+    #[expect(dead_code, reason = "the scheduler reads them")]
+    #[derive(Debug)]
+    pub(crate) struct Schedule {
+        pub(crate) name: String,
+        pub(crate) kind: String,
+        pub(crate) payload: String,
+        cron: String,
+    }
+
+    impl Schedule {
+        pub(crate) fn new(
+            name: &str,
+            kind: &str,
+            payload: &str,
+            cron: &str,
+            _zone: &str,
+        ) -> Result<Self, String> {
+            Ok(Self {
+                name: name.to_owned(),
+                kind: kind.to_owned(),
+                payload: payload.to_owned(),
+                cron: cron.to_owned(),
+            })
+        }
+    }
 
     pub(crate) async fn run(
         _engine: Arc<dyn Engine>,

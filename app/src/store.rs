@@ -41,14 +41,17 @@ pub(crate) async fn open_record(settings: &Settings, patience: Patience<'_>) -> 
     let url = &settings.database.url;
     let failed = |source| Error::Database { url: url.clone(), source };
     let deadline = Instant::now() + STARTUP;
+    let stopped = || Error::Stopped(url.clone());
     let db = loop {
-        let error = match Db::open(&settings.database).await {
+        let opened = Db::open(&settings.database);
+        let error = match until(&patience, opened).await.ok_or_else(stopped)? {
             Ok(db) => break db,
             Err(error) => error,
         };
-        let Patience::Startup(shutdown) = &patience else { return Err(failed(error)) };
+        let is_patient = matches!(patience, Patience::Startup(_));
         // A file is there or not; only a server may still be starting.
-        if url.file().is_some() || !error.is_transient() || Instant::now() >= deadline {
+        let may_come = url.file().is_none() && error.is_transient();
+        if !is_patient || !may_come || Instant::now() >= deadline {
             return Err(failed(error));
         }
         let left = deadline.saturating_duration_since(Instant::now()).as_secs();
@@ -58,13 +61,18 @@ pub(crate) async fn open_record(settings: &Settings, patience: Patience<'_>) -> 
             error = cause.unwrap_or_default(),
             "the database does not answer yet; trying for {left} s more",
         );
-        tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
-            () = shutdown.cancelled() => return Err(Error::Stopped(url.clone())),
-        }
+        until(&patience, tokio::time::sleep(PAUSE)).await.ok_or_else(stopped)?;
     };
     db.migrate().await.map_err(failed)?;
     Ok(db)
+}
+
+/// The future's output, or `None` once the process was told to stop.
+async fn until<T>(patience: &Patience<'_>, future: impl Future<Output = T>) -> Option<T> {
+    match patience {
+        Patience::None => Some(future.await),
+        Patience::Startup(shutdown) => shutdown.run_until_cancelled(future).await,
+    }
 }
 
 /// Opens the queue on a record that is open.

@@ -25,11 +25,15 @@ impl Reader {
             Value::String(text) if found.is_untyped() => text.trim().parse().ok(),
             _ => None,
         };
-        let allowed = || format!("a whole number from {} to {}", range.start(), range.end());
+        let quotes = if matches!(found.value, Value::String(_)) && !found.is_untyped() {
+            ", without quotes"
+        } else {
+            ""
+        };
+        let allowed = format!("a whole number from {} to {}{quotes}", range.start(), range.end());
         match number.filter(|number| range.contains(number)).and_then(|n| T::try_from(n).ok()) {
             Some(number) => number,
             None => {
-                let allowed = allowed();
                 self.wrong(key, allowed);
                 let default = self.layers.defaults[key].as_integer().unwrap_or_default();
                 let default = u64::try_from(default).unwrap_or_default();

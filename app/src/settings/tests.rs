@@ -92,10 +92,10 @@ fn every_wrong_setting_is_named_at_once_with_value_source_and_what_is_allowed() 
     };
     let problems = load(&sources).expect_err("all of it is wrong");
     for expected in [
-        "8 settings are wrong; nothing was started",
+        "9 settings are wrong; nothing was started",
         "unknown setting `api.bnd` (from /etc/relais.toml); did you mean `api.bind`?",
         "unknown setting `apii` (from /etc/relais.toml); did you mean `api`?",
-        "`api.wait_seconds` is `8` (from /etc/relais.toml); allowed: a whole number from 0 to 60",
+        "`api.wait_seconds` is `8` (from /etc/relais.toml); allowed: a whole number from 0 to 60, without quotes",
         "`log.format` is `xml` (from RELAIS_LOG_FORMAT in .env); allowed: auto, text or json",
         "`RELAIS_LIMITS_BODY_BYTE` (from .env); did you mean `RELAIS_LIMITS_BODY_BYTES`?",
         ".env cannot be read: line 3: not of the form NAME=value",
