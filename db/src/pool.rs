@@ -112,7 +112,9 @@ impl Db {
     /// Starts a writing transaction; on SQLite it holds the only writing connection (D-5).
     pub async fn begin(&self) -> Result<Tx, Error> {
         match &self.pools {
-            Pools::Sqlite { writer, .. } => Ok(Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
+            Pools::Sqlite { writer, .. } => {
+                Ok(Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?))
+            }
             Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?)),
         }
     }

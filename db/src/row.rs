@@ -113,9 +113,6 @@ impl<T: Column> Column for Option<T> {
     }
 }
 
-fn unreadable(
-    column: &str,
-    source: impl std::error::Error + Send + Sync + 'static,
-) -> sqlx::Error {
+fn unreadable(column: &str, source: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(source) }
 }

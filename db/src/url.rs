@@ -13,7 +13,9 @@ pub enum DatabaseUrl {
 
 /// Why a URL names no database.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("allowed: `sqlite://file.db`, `sqlite:///absolute/file.db`, `postgres://user@host/database`")]
+#[error(
+    "allowed: `sqlite://file.db`, `sqlite:///absolute/file.db`, `postgres://user@host/database`"
+)]
 pub struct UrlError;
 
 impl DatabaseUrl {

@@ -1,11 +1,11 @@
 //! The seam: what every deployment promises (`Engine`), and the choice of one (`open`).
 
+use crate::bell::Bell;
+use crate::sql::Record;
 use crate::{
     Attempt, Claim, Claimed, Enqueued, Error, Filter, JobRow, NewJob, Outcome, Page, Progress,
     QueueStats, Reaped, Retention, Ticket,
 };
-use crate::bell::Bell;
-use crate::sql::Record;
 use async_trait::async_trait;
 use db::{Db, Tx};
 use std::sync::Arc;

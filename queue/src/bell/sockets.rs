@@ -65,10 +65,8 @@ impl Sockets {
     }
 
     async fn send(&self, message: &[u8], to: &Path) {
-        let sent = tokio::time::timeout(
-            Duration::from_millis(50),
-            self.socket.send_to(message, to),
-        );
+        let sent =
+            tokio::time::timeout(Duration::from_millis(50), self.socket.send_to(message, to));
         if let Ok(Err(error)) = sent.await
             && error.kind() == ErrorKind::ConnectionRefused
         {

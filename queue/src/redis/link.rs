@@ -4,8 +4,8 @@
 //! moment, so that an unreachable Redis costs claimers nothing.
 
 use super::Unreachable;
-use futures::stream::BoxStream;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use redis::aio::MultiplexedConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{Client, ConnectionAddr, FromRedisValue};
@@ -33,12 +33,13 @@ enum Source {
 impl Link {
     /// A link to `redis://…`, `rediss://…` or `redis+sentinel://…`; connects when first used.
     pub(crate) fn new(url: &str) -> Result<Self, String> {
-        let source = match url.strip_prefix("redis+sentinel://") {
-            Some(rest) => Source::Sentinel(Box::new(AsyncMutex::new(sentinel(rest)?))),
-            None => Source::Single(Client::open(url).map_err(|error| {
-                format!("the redis url cannot be read: {}", error.category())
-            })?),
-        };
+        let source =
+            match url.strip_prefix("redis+sentinel://") {
+                Some(rest) => Source::Sentinel(Box::new(AsyncMutex::new(sentinel(rest)?))),
+                None => Source::Single(Client::open(url).map_err(|error| {
+                    format!("the redis url cannot be read: {}", error.category())
+                })?),
+            };
         Ok(Self { source, connection: AsyncMutex::new(None), failed: Mutex::new(None) })
     }
 
@@ -110,7 +111,8 @@ impl Link {
 
 /// `[user:password@]host:port[,host:port…]/master[/db]`
 fn sentinel(rest: &str) -> Result<SentinelClient, String> {
-    const FORM: &str = "allowed: redis+sentinel://[user:password@]host:port[,host:port]/master[/db]";
+    const FORM: &str =
+        "allowed: redis+sentinel://[user:password@]host:port[,host:port]/master[/db]";
     let (account, places) = rest.rsplit_once('@').map_or((None, rest), |(a, p)| (Some(a), p));
     let mut parts = places.split('/');
     let hosts = parts.next().unwrap_or_default();

@@ -151,7 +151,11 @@ impl Record {
 fn in_order(rows: &[Row]) -> Result<Vec<Claimed>, Error> {
     let mut jobs = Vec::with_capacity(rows.len());
     for row in rows {
-        jobs.push((entry(row)?, row.get::<chrono::DateTime<chrono::Utc>>("run_at")?, claimed(row)?));
+        jobs.push((
+            entry(row)?,
+            row.get::<chrono::DateTime<chrono::Utc>>("run_at")?,
+            claimed(row)?,
+        ));
     }
     jobs.sort_by_key(|(entry, run_at, _)| (entry.priority, *run_at, entry.id));
     Ok(jobs.into_iter().map(|(_, _, job)| job).collect())

@@ -28,11 +28,25 @@ static KEEP_ATTEMPT: Sql = Sql::each(
 macro_rules! end {
     ($state:literal, $after:literal, $refund:literal, $result:literal, $error:literal, $from:literal) => {
         concat!(
-            "UPDATE jobs SET state = ", $state, ", \
-             run_at = CASE WHEN ", $after, " IS NULL THEN run_at ELSE {after ", $after, "} END, \
-             attempt = attempt - ", $refund, ", result = COALESCE(", $result, ", jobs.result), \
-             error = COALESCE(", $error, ", jobs.error), lease_holder = NULL, lease_until = NULL, \
-             finished_at = CASE WHEN ", $state, " IN ('done', 'dead') THEN {now} END ",
+            "UPDATE jobs SET state = ",
+            $state,
+            ", \
+             run_at = CASE WHEN ",
+            $after,
+            " IS NULL THEN run_at ELSE {after ",
+            $after,
+            "} END, \
+             attempt = attempt - ",
+            $refund,
+            ", result = COALESCE(",
+            $result,
+            ", jobs.result), \
+             error = COALESCE(",
+            $error,
+            ", jobs.error), lease_holder = NULL, lease_until = NULL, \
+             finished_at = CASE WHEN ",
+            $state,
+            " IN ('done', 'dead') THEN {now} END ",
             $from,
             " AND jobs.state = 'running' RETURNING lane, jobs.token AS token, ",
             moved_columns!()
@@ -43,7 +57,11 @@ macro_rules! end {
 /// id, token, state, delay in ms, attempts given back, result, error (PostgreSQL: arrays).
 static END: Sql = Sql::each(
     end!(
-        "e.state", "e.after_ms", "e.refund", "e.result::json", "e.error",
+        "e.state",
+        "e.after_ms",
+        "e.refund",
+        "e.result::json",
+        "e.error",
         "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], \
          $7::text[]) AS e(id, token, state, after_ms, refund, result, error) \
          WHERE jobs.id = e.id AND jobs.token = e.token"
@@ -52,7 +70,8 @@ static END: Sql = Sql::each(
 );
 
 /// $1 lanes: waits for their counters, so that enqueuing and ending take turns.
-static LOCK_LANES: Sql = Sql::both("SELECT lane FROM lanes WHERE lane = ANY($1) ORDER BY lane {lock}");
+static LOCK_LANES: Sql =
+    Sql::both("SELECT lane FROM lanes WHERE lane = ANY($1) ORDER BY lane {lock}");
 
 /// $1 lanes: their first living jobs go next.
 static UNBLOCK: Sql = Sql::both(concat!(
@@ -62,9 +81,8 @@ static UNBLOCK: Sql = Sql::both(concat!(
     moved_columns!()
 ));
 
-static DELIVERED: Sql = Sql::both(
-    "UPDATE jobs SET delivered_at = {now} WHERE id = $1 AND delivered_at IS NULL",
-);
+static DELIVERED: Sql =
+    Sql::both("UPDATE jobs SET delivered_at = {now} WHERE id = $1 AND delivered_at IS NULL");
 
 impl Record {
     pub(super) async fn finish_step(
@@ -111,11 +129,7 @@ impl Record {
     }
 
     /// Lets the first living job of each lane go next.
-    pub(super) async fn unblock_heads(
-        &self,
-        tx: &mut Tx,
-        lanes: Vec<String>,
-    ) -> Result<(), Error> {
+    pub(super) async fn unblock_heads(&self, tx: &mut Tx, lanes: Vec<String>) -> Result<(), Error> {
         if lanes.is_empty() {
             return Ok(());
         }

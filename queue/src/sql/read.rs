@@ -101,11 +101,7 @@ impl Record {
         Ok(queues.into_values().collect())
     }
 
-    pub(super) async fn count_unfinished(
-        &self,
-        principal: &str,
-        limit: u32,
-    ) -> Result<u32, Error> {
+    pub(super) async fn count_unfinished(&self, principal: &str, limit: u32) -> Result<u32, Error> {
         let row = self.db.read_one(&UNFINISHED, args![principal, i64::from(limit)]).await?;
         let jobs: i64 = row.map(|row| row.get("jobs")).transpose()?.unwrap_or_default();
         Ok(u32::try_from(jobs).unwrap_or(u32::MAX))

@@ -2,8 +2,8 @@
 
 use super::Record;
 use super::rows::{millis, moved, moved_columns};
-use crate::job::{Reaped, Retention};
 use crate::Error;
+use crate::job::{Reaped, Retention};
 use chrono::{DateTime, Utc};
 use db::{Sql, args};
 use std::collections::BTreeSet;

@@ -1,0 +1,66 @@
+//! The private servers themselves: they start, survive a kill and leave nothing.
+
+use db::Db;
+use sqlx::{Connection as _, PgConnection};
+use std::time::Duration;
+use tests::stores::{Postgres, Redis, postgres, redis};
+
+async fn migrations_of(url: &str) -> i64 {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let count = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations");
+    count.fetch_one(&mut connection).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_database_is_migrated_and_its_own() {
+    let (one, two) = (postgres().await.fresh_database().await, postgres().await.fresh_database().await);
+    assert_ne!(one, two);
+    assert!(migrations_of(&one).await > 0);
+    let settings = db::Settings {
+        url: two.parse().unwrap(),
+        connections: 2,
+        acquire: Duration::from_secs(5),
+    };
+    let db = Db::open(&settings).await.unwrap();
+    db.migrate().await.unwrap();
+    postgres().await.drop_database(&one).await;
+    assert!(PgConnection::connect(&one).await.is_err());
+    db.ping().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_postgres_comes_back_with_what_was_committed() {
+    let server = Postgres::start_private().await;
+    let url = server.fresh_database().await;
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    server.kill9();
+    assert!(sqlx::raw_sql("SELECT 1").execute(&mut connection).await.is_err());
+    server.start().await;
+    server.restart_immediate().await;
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let kept: i32 = sqlx::query_scalar("SELECT n FROM kept").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(kept, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_redis_comes_back_on_the_same_port() {
+    let (plain, kept) = (Redis::start_private().await, Redis::start_append_only().await);
+    for (server, expected) in [(&plain, None), (&kept, Some(7))] {
+        let client = redis::Client::open(server.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let () = redis::cmd("SET").arg("n").arg(7).query_async(&mut connection).await.unwrap();
+        server.kill9();
+        server.start().await;
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let n: Option<i32> = redis::cmd("GET").arg("n").query_async(&mut connection).await.unwrap();
+        assert_eq!(n, expected);
+        server.flush();
+        let n: Option<i32> = redis::cmd("GET").arg("n").query_async(&mut connection).await.unwrap();
+        assert_eq!(n, None);
+    }
+    assert_ne!(redis().await.fresh_prefix(), redis().await.fresh_prefix());
+}
