@@ -17,9 +17,10 @@ use clap::Parser;
 use cli::{Cli, Command, Jobs};
 use crew::Crew;
 use jobs::{Catalog, Services};
+use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Engine;
 use settings::Settings;
-use stand_ins::{api, scheduler, seed, worker};
+use stand_ins::seed;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -156,8 +157,8 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
             format!("`api.bind`: {bind} cannot be listened on; choose another with --bind")
         })?;
         let address = listener.local_addr()?;
-        crew.start("api", api::serve(listener, shutdown.clone()));
-        tracing::info!(%address, "serving http");
+        let state = api_state(&settings, &engine, metrics);
+        crew.start("api", api::serve(listener, state, shutdown.clone()));
         if roles.demo {
             terminal::print(&demo::what_to_try(address, &settings.database.url))?;
         }
@@ -169,10 +170,30 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
             scheduler::run(Arc::clone(&engine), Arc::clone(&catalog), schedules, shutdown.clone()),
         );
     }
-    let _ = metrics;
     let result = crew.wait().await;
     engine.db().close().await;
     Ok(result?)
+}
+
+fn api_state(
+    settings: &Settings,
+    engine: &Arc<dyn Engine>,
+    metrics: PrometheusHandle,
+) -> api::State {
+    let defaults = api::Settings::default();
+    let api = api::Settings {
+        wait: settings.api.wait,
+        // What a client may ask for is never less than what it gets unasked.
+        wait_max: defaults.wait_max.max(settings.api.wait),
+        requests_per_minute: settings.limits.requests_per_minute,
+        unfinished_per_principal: settings.limits.unfinished_per_principal,
+        max_body_bytes: settings.limits.body_bytes,
+        max_connections: settings.api.max_connections,
+        shutdown_grace: settings.api.shutdown,
+        redis_prefix: format!("{}:", settings.redis.prefix),
+        ..defaults
+    };
+    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings))
 }
 
 fn start_worker(

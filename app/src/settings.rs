@@ -16,11 +16,11 @@ pub(crate) use gather::gather;
 pub(crate) use layers::Sources;
 pub(crate) use problem::Problems;
 
-use crate::stand_ins::scheduler::Schedule;
 use db::DatabaseUrl;
 use jobs::Catalog;
 use layers::Layers;
 use reader::Reader;
+use scheduler::Schedule;
 use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::time::Duration;

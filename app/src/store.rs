@@ -3,6 +3,7 @@
 use crate::settings::Settings;
 use db::{DatabaseUrl, Db};
 use queue::Engine;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use secrecy::ExposeSecret;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,9 @@ const STARTUP: Duration = Duration::from_secs(30);
 
 /// Between two tries; a start-up script sees the warning a few times, not hundreds.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// A limit that takes longer to ask for than this costs more than it protects.
+const LIMITER_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Why the stores are not open.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,21 @@ pub(crate) fn open_queue(settings: &Settings, db: Db) -> Result<Arc<dyn Engine>,
         max_payload_bytes: settings.queue.max_payload_bytes,
     };
     Ok(queue::open(db, &queue)?)
+}
+
+/// The rate limiter's own connection to Redis, which connects when first used; without one each
+/// process counts for itself, and so it does behind sentinels, whose master moves.
+pub(crate) fn limiter(settings: &Settings) -> Option<ConnectionManager> {
+    let url = settings.redis.url.as_ref()?.expose_secret();
+    if url.starts_with("redis+sentinel://") {
+        tracing::info!("behind sentinels each process counts requests for itself");
+        return None;
+    }
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(LIMITER_PATIENCE))
+        .set_response_timeout(Some(LIMITER_PATIENCE));
+    let client = redis::Client::open(url).ok()?;
+    ConnectionManager::new_lazy_with_config(client, config).ok()
 }
 
 /// Opens the queue only to look: fails at once, creates and migrates nothing.

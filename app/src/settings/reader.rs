@@ -51,7 +51,7 @@ impl Reader {
         result.unwrap_or_else(|allowed| {
             self.wrong(key, allowed);
             let default = self.layers.defaults[key].as_str().unwrap_or_default();
-            parse(default).ok().expect("the compiled-in defaults are allowed")
+            parse(default).expect("the compiled-in defaults are allowed")
         })
     }
 

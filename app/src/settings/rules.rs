@@ -3,6 +3,7 @@
 use super::Format;
 use super::problem::masked;
 use db::DatabaseUrl;
+use redis::IntoConnectionInfo;
 use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -33,8 +34,9 @@ pub(super) fn redis_url(text: &str) -> Result<Option<SecretString>, String> {
     }
     let known = ["redis://", "rediss://", "redis+sentinel://"];
     let place = known.iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or_default();
-    // What cannot be shown without its password has no host and port either.
-    if place.is_empty() || masked(text).contains("(not shown)") {
+    // Who reads a sentinel URL is the queue; the others are read the way they will be used.
+    let is_url = text.starts_with("redis+sentinel://") || text.into_connection_info().is_ok();
+    if place.is_empty() || !is_url || masked(text).contains("(not shown)") {
         return Err("`redis://host:6379/0`, `rediss://…`, `redis+sentinel://…` or empty".to_owned());
     }
     Ok(Some(SecretString::from(text)))

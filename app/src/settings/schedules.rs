@@ -1,8 +1,8 @@
 //! The schedules of the settings: every `[schedule.<name>]` table.
 
 use super::reader::Reader;
-use crate::stand_ins::scheduler::Schedule;
 use jobs::Catalog;
+use scheduler::Schedule;
 use toml::Value;
 
 /// Every schedule that is switched on; notes each that cannot be run.
