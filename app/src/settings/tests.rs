@@ -119,6 +119,8 @@ fn one_wrong_setting_is_refused_with_a_sentence() {
         (from_environment(&[("RELAIS_SCHEDULE_X_CRON", "x")]), "schedules are set in a file"),
         (from_file("[schedule.x]\nkind = 'probe'"), "`schedule.x.cron` is missing"),
         (from_file("[schedule.prune_jobs]\nkind = 'prune'"), "allowed: probe, prune_jobs"),
+        (from_file("[schedule.prune_jobs]\ncron = 'often'"), "`often` is no cron expression"),
+        (from_file("[schedule.prune_jobs]\ntimezone = 'X/Y'"), "`X/Y` is no time zone"),
         (from_file("[schedule.prune_jobs]\npayload = { a = 1 }"), "a payload of `prune_jobs`"),
         (from_file("[schedule.prune_jobs]\ncrn = 'x'"), "did you mean `schedule.prune_jobs.cron`"),
         (
