@@ -9,7 +9,7 @@ static SHOPS: Sql = Sql::both("SELECT id FROM boutiques WHERE id = ANY($1)");
 /// Locked, so that a sale in another transaction cannot move a stock between the question
 /// whether it has moved and the answer.
 static ARTICLES: Sql =
-    Sql::both("SELECT id, boutique_id FROM articles WHERE id = ANY($1) ORDER BY id {for update}");
+    Sql::both("SELECT id, boutique_id FROM articles WHERE id = ANY($1) ORDER BY id {lock}");
 
 /// Tells what does not fit the rows that are there.
 pub(super) async fn check(tx: &mut Tx, file: &File, errors: &mut Vec<String>) -> Result<(), Error> {
