@@ -2,4 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may stop at once")]
 
 mod conformance;
+mod recipe;
 mod stores;
+mod tidy;
