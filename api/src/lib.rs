@@ -1,1 +1,129 @@
-//! api
+//! HTTP in, HTTP out: the route table ([`serve`]), and nothing that a job should do.
+//!
+//! A limit comes before the work it limits; what was answered 201 is committed; what left whole
+//! is remembered as delivered.
+
+mod accept;
+mod auth;
+mod body;
+mod delivery;
+mod error;
+mod health;
+mod jobs;
+mod limits;
+mod observe;
+mod openapi;
+mod pending_merge;
+mod prefer;
+mod server;
+mod settings;
+mod trace;
+mod ventes;
+mod wire;
+
+pub use server::serve;
+pub use settings::Settings;
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::{self, MethodRouter};
+use error::ApiError;
+use limits::Limits;
+use metrics_exporter_prometheus::PrometheusHandle;
+use queue::Engine;
+use redis::aio::ConnectionManager;
+use std::sync::Arc;
+use tokio_util::task::TaskTracker;
+
+/// What every request is handled with; clones share it.
+#[derive(Clone)]
+pub struct State {
+    engine: Arc<dyn Engine>,
+    settings: Arc<Settings>,
+    metrics: PrometheusHandle,
+    limits: Arc<Limits>,
+    rooms: accept::Rooms,
+    marks: delivery::Marks,
+    /// Deliveries that are being recorded; shutdown waits for them.
+    marking: TaskTracker,
+    gauges: Arc<health::Gauges>,
+}
+
+impl State {
+    /// `redis` is the limiter's own connection; without one each process counts for itself.
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        settings: Settings,
+        metrics: PrometheusHandle,
+        redis: Option<ConnectionManager>,
+    ) -> Self {
+        let limits = Limits::new(settings.requests_per_minute, redis, &settings.redis_prefix);
+        Self {
+            engine,
+            settings: Arc::new(settings),
+            metrics,
+            limits: Arc::new(limits),
+            rooms: accept::Rooms::default(),
+            marks: delivery::Marks::default(),
+            marking: TaskTracker::new(),
+            gauges: Arc::default(),
+        }
+    }
+}
+
+/// One line of the route table.
+pub(crate) struct Route {
+    method: &'static str,
+    path: &'static str,
+    handler: MethodRouter<State>,
+}
+
+impl Route {
+    pub(crate) fn get<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "get", path, handler: routing::get(handler) }
+    }
+
+    pub(crate) fn post<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "post", path, handler: routing::post(handler) }
+    }
+}
+
+/// Every route that is served, besides the rendered description.
+fn routes() -> Vec<Route> {
+    [ventes::routes(), jobs::routes(), health::routes(), openapi::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn router(state: State) -> Router {
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, route| router.route(route.path, route.handler))
+        .merge(openapi::page())
+        .fallback(|| async { ApiError::NotFound })
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .layer(axum::middleware::from_fn(observe::observe))
+        .with_state(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{openapi, routes};
+    use std::collections::BTreeSet;
+
+    #[tokio::test]
+    async fn every_served_route_is_described_and_no_other() {
+        let description = serde_json::to_value(openapi::describe().await.0).expect("plain data");
+        assert!(description["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
+        let mut described = BTreeSet::new();
+        for (path, methods) in description["paths"].as_object().expect("paths") {
+            for method in methods.as_object().expect("methods").keys() {
+                described.insert((method.clone(), path.clone()));
+            }
+        }
+        let served =
+            routes().into_iter().map(|route| (route.method.to_owned(), route.path.to_owned()));
+        assert_eq!(described, served.collect());
+    }
+}

@@ -1,0 +1,144 @@
+//! The one pipeline of every contract: authenticate, limit, validate, accept, wait. A route's own
+//! file brings the order of its checks and its bodies; what is the same for all is here.
+
+use crate::State;
+use crate::delivery::Delivery;
+use crate::error::ApiError;
+use crate::pending_merge::delivered;
+use db::Dialect;
+use queue::{JobRow, NewJob};
+use std::collections::HashMap;
+use std::slice;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use uuid::Uuid;
+
+/// How often a full principal's jobs are counted again.
+const ROOM_POLL: Duration = Duration::from_millis(50);
+/// How long a request waits for earlier answers of its lane to be recorded as delivered.
+const MARK_WAIT: Duration = Duration::from_secs(1);
+/// Pauses between attempts to record a delivery. A mark that is lost costs one repeated report,
+/// never a sale.
+const MARK_RETRIES_MS: [u64; 4] = [50, 250, 1000, 2000];
+
+/// Requests of this process that were admitted but are not jobs yet, per principal.
+#[derive(Clone, Default)]
+pub(crate) struct Rooms(Arc<Mutex<HashMap<String, u32>>>);
+
+/// A place among a principal's unfinished requests, held until its job is in the record.
+pub(crate) struct Place {
+    rooms: Rooms,
+    principal: String,
+}
+
+impl Rooms {
+    fn take(&self, principal: &str, unfinished: u32, limit: u32) -> Option<Place> {
+        let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = rooms.get(principal).copied().unwrap_or(0);
+        if unfinished.saturating_add(held) >= limit {
+            return None;
+        }
+        rooms.insert(principal.to_owned(), held + 1);
+        Some(Place { rooms: self.clone(), principal: principal.to_owned() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut rooms = self.rooms.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = rooms.get_mut(&self.principal) {
+            *held -= 1;
+            if *held == 0 {
+                rooms.remove(&self.principal);
+            }
+        }
+    }
+}
+
+/// Admits a request before its body is read: a principal has only so many unfinished ones. Waits
+/// a moment for room, so that a burst that is worked off quickly is served.
+pub(crate) async fn admit(state: &State, principal: &str) -> Result<Place, ApiError> {
+    let limit = state.settings.unfinished_per_principal;
+    let patience = Instant::now() + state.settings.room_wait;
+    loop {
+        let count = state.engine.unfinished(principal, limit);
+        let unfinished = timeout(state.settings.store_timeout, count).await??;
+        if let Some(place) = state.rooms.take(principal, unfinished, limit) {
+            return Ok(place);
+        }
+        if Instant::now() + ROOM_POLL > patience {
+            return Err(ApiError::TooManyPending);
+        }
+        sleep(ROOM_POLL).await;
+    }
+}
+
+/// An accepted job, with its row as far as it could be read.
+pub(crate) struct Accepted {
+    pub(crate) id: Uuid,
+    pub(crate) row: Option<JobRow>,
+}
+
+/// Makes the job durable, then waits for its end until `until`. Once it is durable nothing here
+/// fails any more: what cannot be read is pending.
+pub(crate) async fn run(
+    state: &State,
+    job: NewJob,
+    place: Place,
+    until: Instant,
+) -> Result<Accepted, ApiError> {
+    if let Some(lane) = &job.lane {
+        state.marks.settled(lane, MARK_WAIT).await;
+    }
+    let enqueue = state.engine.enqueue(slice::from_ref(&job));
+    let enqueued = timeout(write_patience(state), enqueue).await??;
+    drop(place);
+    let id = enqueued.first().map_or(job.id, |enqueued| enqueued.id);
+    let wait = state.engine.wait(id, until.saturating_duration_since(Instant::now()));
+    let row = match timeout_at(until + state.settings.store_timeout, wait).await {
+        Ok(Ok(row)) => row,
+        Ok(Err(error)) => {
+            tracing::warn!(job.id = %id, %error, "the job's end could not be awaited");
+            None
+        }
+        Err(_late) => None,
+    };
+    Ok(Accepted { id, row })
+}
+
+/// On SQLite writers queue for the one writing connection: that is load, not an outage.
+fn write_patience(state: &State) -> Duration {
+    match state.engine.db().dialect() {
+        Dialect::Sqlite => state.settings.store_timeout * 5,
+        Dialect::Postgres => state.settings.store_timeout,
+    }
+}
+
+/// Records, once the answer has left whole, that it did (D-12). Until then requests of `lane` wait.
+pub(crate) fn delivery(state: &State, lane: &str, id: Uuid) -> Delivery {
+    let mark = state.marks.begin(lane);
+    let state = state.clone();
+    Delivery::new(move || {
+        let marking = state.marking.clone();
+        marking.spawn(async move {
+            for pause in MARK_RETRIES_MS.map(Duration::from_millis) {
+                match record_delivery(&state, id).await {
+                    Ok(()) => break,
+                    Err(error) => {
+                        tracing::warn!(job.id = %id, %error, "a delivery could not be recorded");
+                        sleep(pause).await;
+                    }
+                }
+            }
+            drop(mark);
+        });
+    })
+}
+
+async fn record_delivery(state: &State, id: Uuid) -> Result<(), queue::Error> {
+    let mut tx = state.engine.db().begin().await?;
+    state.engine.delivered_in(&mut tx, id).await?;
+    delivered(&mut tx, id).await?;
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,107 @@
+//! Who asks: a terminal by its serial number (source 002) or a program by its API key.
+
+use crate::State;
+use crate::error::ApiError;
+use crate::pending_merge::keys::{self, ApiKey};
+use crate::pending_merge::{Boutique, Terminal, terminal};
+use axum::http::HeaderMap;
+use tokio::time::timeout;
+
+/// A terminal and the shop it stands in.
+#[derive(Debug, Clone)]
+pub(crate) struct Till {
+    pub(crate) terminal: Terminal,
+    pub(crate) boutique: Boutique,
+}
+
+/// Whoever may look at jobs.
+#[derive(Debug)]
+pub(crate) enum Caller {
+    Terminal(Terminal),
+    Key(ApiKey),
+}
+
+impl Caller {
+    /// The name under which its jobs are kept.
+    pub(crate) fn principal(&self) -> String {
+        match self {
+            Self::Terminal(terminal) => principal(terminal),
+            Self::Key(key) => format!("key:{}", key.id),
+        }
+    }
+
+    /// Whether it has one of these scopes; a terminal has none.
+    pub(crate) fn has_scope(&self, scopes: &[&str]) -> bool {
+        match self {
+            Self::Terminal(_) => false,
+            Self::Key(key) => key.portees.iter().any(|scope| scopes.contains(&scope.as_str())),
+        }
+    }
+}
+
+/// The name under which a terminal's jobs are kept.
+pub(crate) fn principal(terminal: &Terminal) -> String {
+    format!("terminal:{}", terminal.numero_serie)
+}
+
+/// The terminal that asks, and its shop: serial, then terminal, then shop (C-18).
+pub(crate) async fn till(state: &State, headers: &HeaderMap) -> Result<Till, ApiError> {
+    let serial = single(headers, "x-device-serial").ok_or(ApiError::MissingSerial)?;
+    let terminal = find_terminal(state, serial).await?.ok_or(ApiError::UnknownTerminal)?;
+    let boutique = terminal.boutique.clone().ok_or(ApiError::TerminalWithoutShop)?;
+    Ok(Till { terminal, boutique })
+}
+
+/// Whoever asks, if the credentials are good; a key counts before a serial number.
+pub(crate) async fn caller(state: &State, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    if headers.contains_key("x-api-key") {
+        let presented = single(headers, "x-api-key").ok_or(ApiError::Unauthorized)?;
+        let found = keys::find(state.engine.db(), presented);
+        let key = timeout(state.settings.store_timeout, found).await??;
+        return key.map(Caller::Key).ok_or(ApiError::Unauthorized);
+    }
+    let serial = single(headers, "x-device-serial").ok_or(ApiError::Unauthorized)?;
+    let terminal = find_terminal(state, serial).await?;
+    terminal.map(Caller::Terminal).ok_or(ApiError::Unauthorized)
+}
+
+async fn find_terminal(state: &State, serial: &str) -> Result<Option<Terminal>, ApiError> {
+    let found = terminal(state.engine.db(), serial);
+    Ok(timeout(state.settings.store_timeout, found).await??)
+}
+
+/// The trimmed value of a header that is there exactly once and is printable ASCII.
+fn single<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let text = value.to_str().ok()?.trim();
+    let is_printable = !text.is_empty() && text.bytes().all(|b| matches!(b, b' '..=b'~'));
+    is_printable.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::single;
+    use axum::http::{HeaderMap, HeaderValue};
+
+    #[test]
+    fn a_serial_number_is_there_once_and_printable() {
+        let table: [(&[&[u8]], Option<&str>); 7] = [
+            (&[], None),
+            (&[b"0a1b"], Some("0a1b")),
+            (&[b" 0a1b  "], Some("0a1b")),
+            (&[b""], None),
+            (&[b"  "], None),
+            (&[b"0a1b", b"0a1b"], None),
+            (&["né".as_bytes()], None),
+        ];
+        for (values, serial) in table {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers
+                    .append("x-device-serial", HeaderValue::from_bytes(value).expect("no CR/LF"));
+            }
+            assert_eq!(single(&headers, "x-device-serial"), serial, "{values:?}");
+        }
+    }
+}

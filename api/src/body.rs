@@ -1,0 +1,154 @@
+//! Reading a request's body: every limit is checked before the work it limits, so that neither a
+//! large, a slow nor a bomb of a body costs more than its limit in memory.
+
+use crate::Settings;
+use crate::error::ApiError;
+use async_compression::tokio::bufread::GzipDecoder;
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, timeout_at};
+
+/// A body may start slowly: connections do.
+const SLOW_START: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Identity,
+    Gzip,
+}
+
+/// The whole body, inflated.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    settings: &Settings,
+) -> Result<Bytes, ApiError> {
+    let encoding = encoding(headers)?;
+    let too_large = ApiError::TooLarge { max: settings.max_body_bytes, unit: "bytes" };
+    if content_length(headers).is_some_and(|length| length > settings.max_body_bytes as u64) {
+        return Err(too_large);
+    }
+    let sent = collect(body, settings).await?;
+    match encoding {
+        Encoding::Identity => Ok(sent),
+        Encoding::Gzip => inflate(&sent, settings.max_body_bytes).await,
+    }
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
+    let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let Some(value) = values.next() else { return Ok(Encoding::Identity) };
+    let word = value.to_str().unwrap_or_default().trim().to_ascii_lowercase();
+    match (word.as_str(), values.next()) {
+        ("identity", None) => Ok(Encoding::Identity),
+        ("gzip" | "x-gzip", None) => Ok(Encoding::Gzip),
+        _ => Err(ApiError::UnsupportedEncoding),
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The bytes as sent, at most the limit, no slower than allowed.
+async fn collect(mut body: Body, settings: &Settings) -> Result<Bytes, ApiError> {
+    let began = Instant::now();
+    let mut read = BytesMut::new();
+    loop {
+        let earned = read.len() as f64 / f64::from(settings.body_bytes_per_second.max(1));
+        let allowed = (SLOW_START + Duration::from_secs_f64(earned)).min(settings.body_timeout);
+        let frame = timeout_at(began + allowed, body.frame()).await;
+        let Some(frame) = frame.map_err(|_late| ApiError::BodyTooSlow)? else {
+            return Ok(read.freeze());
+        };
+        let frame = frame.map_err(|_broken| ApiError::BodyBroken)?;
+        let Some(data) = frame.data_ref() else { continue };
+        if read.len() + data.len() > settings.max_body_bytes {
+            return Err(ApiError::TooLarge { max: settings.max_body_bytes, unit: "bytes" });
+        }
+        read.extend_from_slice(data);
+    }
+}
+
+/// Stops at the limit, however much more there would be.
+async fn inflate(sent: &[u8], max: usize) -> Result<Bytes, ApiError> {
+    let mut decoder = GzipDecoder::new(sent);
+    decoder.multiple_members(true);
+    let mut read = Vec::new();
+    let mut limited = decoder.take(max as u64 + 1);
+    limited.read_to_end(&mut read).await.map_err(|_broken| ApiError::BodyBroken)?;
+    if read.len() > max {
+        return Err(ApiError::TooLarge { max, unit: "bytes" });
+    }
+    Ok(read.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{collect, encoding, inflate};
+    use crate::Settings;
+    use crate::error::ApiError;
+    use async_compression::tokio::bufread::GzipEncoder;
+    use axum::body::Body;
+    use axum::http::{HeaderMap, HeaderValue};
+    use bytes::Bytes;
+    use futures::stream;
+    use std::time::Duration;
+    use tokio::io::AsyncReadExt;
+
+    async fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = Vec::new();
+        GzipEncoder::new(bytes).read_to_end(&mut packed).await.expect("memory can be read");
+        packed
+    }
+
+    #[tokio::test]
+    async fn inflating_stops_at_the_limit() {
+        let packed = gzip(&vec![b'0'; 1000]).await;
+        assert_eq!(inflate(&packed, 1000).await.expect("it fits").len(), 1000);
+        let refused = inflate(&packed, 999).await;
+        assert!(matches!(refused, Err(ApiError::TooLarge { max: 999, .. })), "{refused:?}");
+        let cut = inflate(&packed[..packed.len() - 4], 1000).await;
+        assert!(matches!(cut, Err(ApiError::BodyBroken)), "{cut:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_is_given_up_and_a_steady_one_read() {
+        // (bytes, every so many milliseconds, chunks, is read)
+        for (bytes, pause, chunks, is_read) in [
+            (1, 100, 100, false),
+            (600, 1000, 20, true),
+            (600, 1000, 40, false),
+            (9, 9000, 1, false),
+        ] {
+            let frames = stream::unfold(0, move |sent| async move {
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                let chunk = Ok::<_, std::io::Error>(Bytes::from(vec![b' '; bytes]));
+                (sent < chunks).then_some((chunk, sent + 1))
+            });
+            let read = collect(Body::from_stream(frames), &Settings::default()).await;
+            assert_eq!(read.is_ok(), is_read, "{bytes} bytes every {pause} ms: {read:?}");
+        }
+    }
+
+    #[test]
+    fn only_gzip_is_inflated() {
+        for (value, is_read) in [
+            ("gzip", true),
+            ("GZIP", true),
+            ("identity", true),
+            ("br", false),
+            ("gzip, gzip", false),
+        ] {
+            let headers = HeaderMap::from_iter([(
+                axum::http::header::CONTENT_ENCODING,
+                HeaderValue::from_static(value),
+            )]);
+            assert_eq!(encoding(&headers).is_ok(), is_read, "{value}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! [`ApiError`]: the only place where an HTTP status is chosen for a failure, and where its body
+//! is written. A client sees a stable code and a sentence; the log sees the chain of causes.
+
+use crate::pending_merge::texts;
+use crate::trace::Trace;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::ToSchema;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a request is not answered as it wished.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("the terminal's serial number is missing")]
+    MissingSerial,
+    #[error("no active terminal has this serial number")]
+    UnknownTerminal,
+    #[error("the terminal belongs to no shop")]
+    TerminalWithoutShop,
+    #[error("the body is not an array of sales")]
+    NotAnArray,
+    #[error("the array is empty")]
+    EmptyBatch,
+    #[error("the request is larger than {max} {unit}")]
+    TooLarge { max: usize, unit: &'static str },
+    #[error("the body did not come to its end")]
+    BodyBroken,
+    #[error("the body came too slowly")]
+    BodyTooSlow,
+    #[error("this content encoding is not read here")]
+    UnsupportedEncoding,
+    #[error("this content type is not read here")]
+    UnsupportedType,
+    #[error("Rate limit exceeded")]
+    RateLimited { retry_after: Duration },
+    #[error("too many requests of this client are unfinished")]
+    TooManyPending,
+    #[error("valid credentials are needed")]
+    Unauthorized,
+    #[error("these credentials do not allow it")]
+    Forbidden,
+    #[error("there is nothing here")]
+    NotFound,
+    #[error("this method is not allowed here")]
+    MethodNotAllowed,
+    #[error("the address is too long")]
+    UriTooLong,
+    #[error("the headers are too large")]
+    HeadersTooLarge,
+    #[error("the service cannot be reached just now")]
+    Unavailable(#[source] Option<Source>),
+    #[error("an internal error")]
+    Internal(#[source] Option<Source>),
+}
+
+impl ApiError {
+    /// Status and stable code.
+    fn kind(&self) -> (StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::MissingSerial => (S::BAD_REQUEST, "MISSING_SERIAL"),
+            Self::UnknownTerminal => (S::NOT_FOUND, "TERMINAL_NOT_FOUND"),
+            Self::TerminalWithoutShop => (S::BAD_REQUEST, "NO_BOUTIQUE"),
+            Self::NotAnArray => (S::BAD_REQUEST, "INVALID_FORMAT"),
+            Self::EmptyBatch => (S::BAD_REQUEST, "EMPTY_DATA"),
+            Self::TooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "BATCH_TOO_LARGE"),
+            Self::BodyBroken => (S::BAD_REQUEST, "INVALID_BODY"),
+            Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "BODY_TOO_SLOW"),
+            Self::UnsupportedEncoding => (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_ENCODING"),
+            Self::UnsupportedType => (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
+            Self::RateLimited { .. } => (S::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED"),
+            Self::TooManyPending => (S::TOO_MANY_REQUESTS, "TOO_MANY_PENDING"),
+            Self::Unauthorized => (S::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::Forbidden => (S::FORBIDDEN, "FORBIDDEN"),
+            Self::NotFound => (S::NOT_FOUND, "NOT_FOUND"),
+            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
+            Self::UriTooLong => (S::URI_TOO_LONG, "URI_TOO_LONG"),
+            Self::HeadersTooLarge => (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "HEADERS_TOO_LARGE"),
+            Self::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
+            Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
+        }
+    }
+
+    /// The sentence of the sales contract (source 002).
+    fn sentence(&self) -> String {
+        match self {
+            Self::MissingSerial => texts::MISSING_SERIAL.to_owned(),
+            Self::UnknownTerminal => texts::TERMINAL_NOT_FOUND.to_owned(),
+            Self::TerminalWithoutShop => texts::NO_BOUTIQUE.to_owned(),
+            Self::NotAnArray => texts::INVALID_FORMAT.to_owned(),
+            Self::EmptyBatch => texts::EMPTY_DATA.to_owned(),
+            Self::TooLarge { .. } => texts::BATCH_TOO_LARGE.to_owned(),
+            Self::BodyBroken => "Corps de requête incomplet ou illisible".to_owned(),
+            Self::BodyTooSlow => "Corps de requête reçu trop lentement".to_owned(),
+            Self::UnsupportedEncoding | Self::UnsupportedType => {
+                "Type de contenu non pris en charge".to_owned()
+            }
+            Self::TooManyPending => texts::TOO_MANY_PENDING.to_owned(),
+            Self::MethodNotAllowed => "Méthode non autorisée".to_owned(),
+            Self::Unavailable(_) => texts::UNAVAILABLE.to_owned(),
+            Self::Internal(_) => texts::INTERNAL_ERROR.to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::TooManyPending => Some(Duration::from_secs(1)),
+            Self::Unavailable(_) => Some(Duration::from_secs(2)),
+            _ => None,
+        }
+    }
+
+    /// What was not read of the request's body is not worth reading.
+    fn closes(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::BodyTooSlow | Self::BodyBroken)
+    }
+}
+
+/// Travels from a handler to [`write`] with the answer, which has no body until then.
+#[derive(Clone)]
+pub(crate) struct Refused(Arc<ApiError>);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.kind().0.into_response();
+        let headers = response.headers_mut();
+        if let Some(wait) = self.retry_after() {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if self.closes() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if matches!(self, Self::Unauthorized) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
+        }
+        response.extensions_mut().insert(Refused(Arc::new(self)));
+        response
+    }
+}
+
+impl From<db::Error> for ApiError {
+    fn from(error: db::Error) -> Self {
+        if error.is_transient() {
+            Self::Unavailable(Some(Box::new(error)))
+        } else {
+            Self::Internal(Some(Box::new(error)))
+        }
+    }
+}
+
+impl From<queue::Error> for ApiError {
+    fn from(error: queue::Error) -> Self {
+        if error.is_transient() {
+            Self::Unavailable(Some(Box::new(error)))
+        } else {
+            Self::Internal(Some(Box::new(error)))
+        }
+    }
+}
+
+impl From<tokio::time::error::Elapsed> for ApiError {
+    fn from(late: tokio::time::error::Elapsed) -> Self {
+        Self::Unavailable(Some(Box::new(late)))
+    }
+}
+
+/// The body of every refusal: RFC 9457, with the members of the route's own contract beside.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// The contract's sentence (source 002).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Stable, for programs.
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header_required: Option<&'static str>,
+    /// The limit that was passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max: Option<usize>,
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    /// Names this occurrence; the same id is in the log.
+    instance: String,
+}
+
+/// Which members besides RFC 9457's a route's refusals have (C-55).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contract {
+    Problem,
+    /// Source 002: `error` and `code`.
+    Ventes,
+}
+
+/// Writes the body of a refused request, in the contract of `path` and as `accept` wishes, and
+/// logs what only the log may see.
+pub(crate) fn write(response: Response, path: &str, accept: &HeaderMap, trace: &Trace) -> Response {
+    let Some(Refused(error)) = response.extensions().get::<Refused>().cloned() else {
+        return response;
+    };
+    if let ApiError::Unavailable(source) | ApiError::Internal(source) = &*error {
+        let causes = source.as_ref().map(|source| chain(&**source)).unwrap_or_default();
+        tracing::error!(causes, "{error}");
+    }
+    let contract = match path.starts_with("/api/v2/simple/") {
+        true => Contract::Ventes,
+        false => Contract::Problem,
+    };
+    let wants_problem = accept
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|value| value.contains("application/problem+json")));
+    let content_type = match contract == Contract::Ventes && !wants_problem {
+        true => "application/json",
+        false => "application/problem+json",
+    };
+    let body =
+        serde_json::to_vec(&problem(&error, contract, trace)).expect("a problem is plain data");
+    let (mut parts, _) = response.into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, body.into())
+}
+
+fn problem(error: &ApiError, contract: Contract, trace: &Trace) -> Problem {
+    let (status, code) = error.kind();
+    let sentence = (contract == Contract::Ventes).then(|| error.sentence());
+    Problem {
+        code,
+        header_required: matches!(error, ApiError::MissingSerial).then_some("X-Device-Serial"),
+        max: match error {
+            ApiError::TooLarge { max, .. } => Some(*max),
+            _ => None,
+        },
+        r#type: format!("urn:relais:problem:{}", code.to_lowercase().replace('_', "-")),
+        title: status.canonical_reason().unwrap_or("Error"),
+        status: status.as_u16(),
+        detail: sentence.clone().unwrap_or_else(|| error.to_string()),
+        instance: format!("urn:relais:request:{}", trace.id),
+        error: sentence,
+    }
+}
+
+fn chain(source: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(source), |cause| cause.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

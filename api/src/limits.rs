@@ -1,0 +1,78 @@
+//! How many requests a principal may make on a route: an exact sliding window (I-27), shared
+//! through Redis where there is one, kept per process where there is none or it does not answer.
+
+mod local;
+mod shared;
+
+use crate::error::ApiError;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use local::Windows;
+use redis::aio::ConnectionManager;
+use shared::SharedWindows;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Limits are per minute.
+pub(crate) const WINDOW: Duration = Duration::from_secs(60);
+
+/// What is left of a principal's requests on a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Quota {
+    /// Whether this request is within the limit.
+    pub(crate) accepted: bool,
+    pub(crate) limit: u32,
+    pub(crate) remaining: u32,
+    /// When the oldest counted request leaves the window, and one more may come.
+    pub(crate) reset: Duration,
+}
+
+impl Quota {
+    pub(crate) fn check(&self) -> Result<(), ApiError> {
+        match self.accepted {
+            true => Ok(()),
+            false => Err(ApiError::RateLimited { retry_after: self.reset }),
+        }
+    }
+
+    /// The seed's headers (R-003-97) and the draft standard's (D-18).
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        let Self { limit, remaining, .. } = *self;
+        let reset = self.reset.as_secs() + u64::from(self.reset.subsec_nanos() > 0);
+        let window = WINDOW.as_secs();
+        for (name, value) in [
+            ("x-ratelimit-limit", limit.to_string()),
+            ("x-ratelimit-remaining", remaining.to_string()),
+            ("ratelimit-policy", format!("\"default\";q={limit};w={window}")),
+            ("ratelimit", format!("\"default\";r={remaining};t={reset}")),
+        ] {
+            let value = HeaderValue::try_from(value).expect("digits and ASCII words");
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// The counters of this process, and the shared ones if there are.
+pub(crate) struct Limits {
+    limit: u32,
+    local: Mutex<Windows>,
+    shared: Option<SharedWindows>,
+}
+
+impl Limits {
+    pub(crate) fn new(limit: u32, redis: Option<ConnectionManager>, prefix: &str) -> Self {
+        let shared = redis.map(|connection| SharedWindows::new(connection, prefix));
+        Self { limit, local: Mutex::new(Windows::default()), shared }
+    }
+
+    /// Counts a request of `principal` on `route` if it is within the limit.
+    pub(crate) async fn take(&self, principal: &str, route: &str) -> Quota {
+        let key = format!("rate_limit:{principal}:{route}");
+        if let Some(shared) = &self.shared
+            && let Some(quota) = shared.take(&key, self.limit).await
+        {
+            return quota;
+        }
+        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        local.take(&key, self.limit, Instant::now())
+    }
+}

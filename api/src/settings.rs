@@ -1,0 +1,57 @@
+//! What configuration may change about the API.
+
+use std::time::Duration;
+
+/// Limits and waits of one API process.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a request waits for its job's end before it is answered 202 (D-6).
+    pub wait: Duration,
+    /// The longest wait a client may ask for with `Prefer: wait=n`.
+    pub wait_max: Duration,
+    /// Requests per minute of one principal on one route.
+    pub requests_per_minute: u32,
+    /// Unfinished jobs of one principal; a request beyond them waits `room_wait`, then is refused.
+    pub unfinished_per_principal: u32,
+    /// How long a request waits for one of its principal's jobs to finish.
+    pub room_wait: Duration,
+    /// Bytes of a request body, after inflating.
+    pub max_body_bytes: usize,
+    /// A body must be complete within this time …
+    pub body_timeout: Duration,
+    /// … and, after its first five seconds, have come at least this fast.
+    pub body_bytes_per_second: u32,
+    /// A request's head must be complete within this time.
+    pub header_timeout: Duration,
+    /// How long a connection may stay silent between requests.
+    pub keep_alive: Duration,
+    /// Open connections of this process.
+    pub max_connections: usize,
+    /// How long a store may take to answer before it counts as unavailable.
+    pub store_timeout: Duration,
+    /// How long running requests may take to finish once shutdown has begun.
+    pub shutdown_grace: Duration,
+    /// Prefix of the shared limiter's Redis keys.
+    pub redis_prefix: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            wait: Duration::from_secs(8),
+            wait_max: Duration::from_secs(25),
+            requests_per_minute: 100,
+            unfinished_per_principal: 20,
+            room_wait: Duration::from_secs(1),
+            max_body_bytes: 2 * 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            body_bytes_per_second: 500,
+            header_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            max_connections: 16_384,
+            store_timeout: Duration::from_secs(1),
+            shutdown_grace: Duration::from_secs(10),
+            redis_prefix: "relais:".to_owned(),
+        }
+    }
+}
