@@ -2,6 +2,7 @@
 
 use jobs::{Catalog, Context, Services};
 use queue::{Claim, Retention};
+use records::ventes::Policy;
 use std::path::Path;
 use std::time::Duration;
 use tests::recipe::measure_record::MeasureRecord;
@@ -31,7 +32,8 @@ async fn the_example_runs() {
     let run = kind.parse(&job.payload).unwrap();
     let day = Duration::from_secs(86_400);
     let retention = Retention { done: day, dead: day };
-    let services = Services { engine, sales: records::ventes::Policy::default(), retention };
+    let sales = Policy { release_after_duplicates: 3, release_after: day };
+    let services = Services { engine, sales, retention };
     let cx = Context::new(services, job, CancellationToken::new());
     run(&cx).await.unwrap();
     assert!(cx.take_result().unwrap().starts_with("{\"slowest_ms\":"));

@@ -26,7 +26,6 @@ macro_rules! rules {
     )* };
 }
 
-
 rules! {
     crates::arrows as crates_depend_only_downwards:
         "api/Cargo.toml" = "[dependencies]\nworker.workspace = true",
@@ -78,7 +77,8 @@ rules! {
         "scheduler/Cargo.toml" = "[dependencies]\napalis.workspace = true";
     places::redis as redis_is_only_behind_the_index_and_the_limiter:
         "worker/src/lib.rs" = "redis::cmd(\"GET\")",
-        "app/src/main.rs" = "use redis::Client;";
+        "app/src/main.rs" = "use redis::AsyncCommands;",
+        "jobs/src/context.rs" = "use redis::Client;";
     places::environment as the_environment_is_read_only_at_the_top:
         "worker/src/lib.rs" = "std::env::var(\"HOME\")",
         "api/src/lib.rs" = "env::args()";

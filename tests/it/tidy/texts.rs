@@ -23,7 +23,8 @@ pub(crate) fn openings(tree: &Tree) -> Vec<String> {
 }
 
 pub(crate) fn leftovers(tree: &Tree) -> Vec<String> {
-    let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("HA", "CK")];
+    let words =
+        [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("HA", "CK")];
     let mut breaches = Vec::new();
     for (path, text) in tree.iter() {
         for (index, line) in text.lines().enumerate() {
@@ -57,8 +58,10 @@ pub(crate) fn migrations(tree: &Tree) -> Vec<String> {
         files.filter_map(|(path, _)| path.strip_prefix(folder)).collect()
     };
     let (sqlite, postgres) = (names("migrations/sqlite/"), names("migrations/postgres/"));
-    let mut breaches: Vec<String> =
-        sqlite.symmetric_difference(&postgres).map(|name| format!("{name} is on one side only")).collect();
+    let mut breaches: Vec<String> = sqlite
+        .symmetric_difference(&postgres)
+        .map(|name| format!("{name} is on one side only"))
+        .collect();
     for (index, name) in sqlite.iter().enumerate() {
         let number = name.split_once('_').and_then(|(number, _)| number.parse().ok());
         if number != Some(index + 1) || name.find('_') != Some(4) {
