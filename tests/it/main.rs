@@ -1,5 +1,9 @@
 //! The one test binary; each folder or file is a part of the specification.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may stop at once")]
 
+mod app;
 mod conformance;
+mod faultproxy;
+mod recipe;
 mod stores;
+mod tidy;

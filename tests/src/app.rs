@@ -28,12 +28,12 @@ pub fn relais_binary() -> &'static Path {
         let built = build.current_dir(root).stdin(Stdio::null()).output().expect("cargo runs");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         let lines = String::from_utf8_lossy(&built.stdout);
-        let artifacts = lines.lines().filter_map(|line| {
+        let mut artifacts = lines.lines().filter_map(|line| {
             let message: serde_json::Value = serde_json::from_str(line).ok()?;
             let ours = message["target"]["name"] == "relais";
             ours.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
         });
-        artifacts.last().expect("cargo names the program it built")
+        artifacts.next_back().expect("cargo names the program it built")
     })
 }
 

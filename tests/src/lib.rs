@@ -5,5 +5,9 @@
 pub mod app;
 pub mod faultproxy;
 pub mod guardian;
+pub mod recipe;
 pub mod script;
 pub mod stores;
+
+/// What a job kind finds at the root of its own crate.
+use jobs::{Context, Failure, Job, Unique};

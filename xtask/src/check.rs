@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+type Step = fn() -> anyhow::Result<()>;
+
 /// Runs every step; the first that fails ends the run and is named.
 pub(crate) fn check() -> anyhow::Result<()> {
-    let steps: [(&str, fn() -> anyhow::Result<()>); 6] = [
+    let steps: [(&str, Step); 6] = [
         ("tools", install::install),
         ("format", check_format),
         ("clippy", clippy),
