@@ -1,1 +1,218 @@
-fn main() {}
+//! The composition root: settings → logs → stores → roles.
+
+mod cli;
+mod crew;
+mod demo;
+mod escape;
+mod listing;
+mod settings;
+mod shutdown;
+mod store;
+mod telemetry;
+mod terminal;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use cli::{Cli, Command, Jobs};
+use crew::Crew;
+use jobs::{Catalog, Services};
+use metrics_exporter_prometheus::PrometheusHandle;
+use queue::Engine;
+use records::seed;
+use settings::Settings;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use store::Patience;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Wrong usage or settings, as clap has it; any other failure is 1.
+const USAGE: u8 = 2;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let catalog = Catalog::standard();
+    let sources = settings::gather(cli.config(), cli.flags());
+    let settings = match Settings::load(&sources, &catalog) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            terminal::complain(&problems.to_string());
+            return ExitCode::from(USAGE);
+        }
+    };
+    match run(cli.command, settings, catalog).await {
+        Ok(code) => code,
+        Err(error) => {
+            terminal::complain(&escape::escaped_lines(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::Result<ExitCode> {
+    telemetry::start_logs(&settings.log)?;
+    let roles = match command {
+        Command::Jobs(Jobs::List(list)) => {
+            let engine = store::open_to_look(&settings).await?;
+            let rows = engine.list(&list.filter(), &list.page()).await?;
+            let text = match list.json {
+                true => listing::array(&rows),
+                false => listing::table(&rows, queue::clock::now()),
+            };
+            terminal::print(&text)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Jobs(Jobs::Show { id, json }) => {
+            show(&settings, id, json).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Migrate => {
+            let shutdown = shutdown::on_signals()?;
+            let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
+            db.close().await;
+            terminal::print(&format!("{} is up to date", settings.database.url))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Seed { file } => {
+            let text = read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let db = store::open_record(&settings, Patience::None).await?;
+            let loaded = seed::load(&db, &text).await?;
+            terminal::print(&format!("loaded: {loaded}"))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Up { demo, .. } => Roles { api: true, worker: true, scheduler: true, demo },
+        Command::Api { .. } => Roles { api: true, ..Roles::default() },
+        Command::Worker { .. } => Roles { worker: true, ..Roles::default() },
+        Command::Scheduler => Roles { scheduler: true, ..Roles::default() },
+    };
+    // The reason why a role ends belongs into its log, in the log's format.
+    Ok(match serve(settings, catalog, roles).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+async fn show(settings: &Settings, id: Uuid, json: bool) -> anyhow::Result<()> {
+    let engine = store::open_to_look(settings).await?;
+    let Some(row) = engine.get(id).await? else { bail!("there is no job {id}") };
+    let attempts = engine.attempts(id).await?;
+    let text = match json {
+        true => listing::object(&row, &attempts),
+        false => listing::full(&row, &attempts, queue::clock::now()),
+    };
+    Ok(terminal::print(&text)?)
+}
+
+/// A file's text, or standard input for `-`.
+fn read(file: &Path) -> std::io::Result<String> {
+    if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    }
+}
+
+/// Which roles this process plays.
+#[derive(Debug, Default, Clone, Copy)]
+struct Roles {
+    api: bool,
+    worker: bool,
+    scheduler: bool,
+    demo: bool,
+}
+
+async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Result<()> {
+    let shutdown = shutdown::on_signals()?;
+    let metrics = telemetry::start_metrics()?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        db.url = %settings.database.url,
+        redis = settings.redis.url.is_some(),
+        nas.configured = settings.nas.is_configured(),
+        "starting",
+    );
+    let db = match store::open_record(&settings, Patience::Startup(&shutdown)).await {
+        Err(store::Error::Stopped(_)) => return Ok(()),
+        db => db?,
+    };
+    if roles.demo {
+        seed::load(&db, seed::DEMO).await.context("the demo data cannot be loaded")?;
+    }
+    let engine = store::open_queue(&settings, db)?;
+    let catalog = Arc::new(catalog);
+    let mut crew = Crew::new(shutdown.clone());
+    if roles.worker {
+        start_worker(&mut crew, &engine, &catalog, &settings, shutdown.clone());
+    }
+    if roles.api {
+        let bind = settings.api.bind;
+        let listener = TcpListener::bind(bind).await.with_context(|| {
+            format!("`api.bind`: {bind} cannot be listened on; choose another with --bind")
+        })?;
+        let address = listener.local_addr()?;
+        let state = api_state(&settings, &engine, metrics);
+        crew.start("api", api::serve(listener, state, shutdown.clone()));
+        if roles.demo {
+            terminal::print(&demo::what_to_try(address, &settings.database.url))?;
+        }
+    }
+    if roles.scheduler {
+        let schedules = settings.schedules;
+        crew.start(
+            "scheduler",
+            scheduler::run(Arc::clone(&engine), Arc::clone(&catalog), schedules, shutdown.clone()),
+        );
+    }
+    let result = crew.wait().await;
+    engine.db().close().await;
+    Ok(result?)
+}
+
+fn api_state(
+    settings: &Settings,
+    engine: &Arc<dyn Engine>,
+    metrics: PrometheusHandle,
+) -> api::State {
+    let defaults = api::Settings::default();
+    let api = api::Settings {
+        wait: settings.api.wait,
+        // What a client may ask for is never less than what it gets unasked.
+        wait_max: defaults.wait_max.max(settings.api.wait),
+        requests_per_minute: settings.limits.requests_per_minute,
+        unfinished_per_principal: settings.limits.unfinished_per_principal,
+        max_body_bytes: settings.limits.body_bytes,
+        max_connections: settings.api.max_connections,
+        shutdown_grace: settings.api.shutdown,
+        redis_prefix: format!("{}:", settings.redis.prefix),
+        ..defaults
+    };
+    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings))
+}
+
+fn start_worker(
+    crew: &mut Crew,
+    engine: &Arc<dyn Engine>,
+    catalog: &Arc<Catalog>,
+    settings: &Settings,
+    shutdown: CancellationToken,
+) {
+    let services = Services {
+        engine: Arc::clone(engine),
+        sales: settings.sales,
+        retention: settings.queue.retention,
+    };
+    let worker = worker::Settings {
+        name: settings.worker.name.clone(),
+        queues: settings.worker.queues.clone(),
+        lease: settings.queue.lease,
+        grace: settings.worker.grace,
+    };
+    let (engine, catalog) = (Arc::clone(engine), Arc::clone(catalog));
+    crew.start("worker", worker::run(engine, catalog, services, worker, shutdown));
+}

@@ -1,4 +1,10 @@
 //! The one test binary; each folder or file is a part of the specification.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may stop at once")]
 
+mod app;
+mod conformance;
+mod faultproxy;
+mod recipe;
+mod outbox;
 mod stores;
+mod tidy;

@@ -63,3 +63,44 @@ async fn a_killed_redis_comes_back_on_the_same_port() {
     }
     assert_ne!(redis().await.fresh_prefix(), redis().await.fresh_prefix());
 }
+
+const HOLD: &str = "RELAIS_TEST_HOLD";
+
+/// Not a test by itself: what [`everything_ends_with_a_killed_test_process`] kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn starts_servers_and_waits_to_be_killed() {
+    let Some(file) = std::env::var_os(HOLD) else { return };
+    let (postgres, redis) = (Postgres::start_private().await, Redis::start_private().await);
+    let dir = tests::guardian::scratch_dir("held");
+    let lines = [postgres.url("postgres"), redis.port().to_string(), dir.display().to_string()];
+    std::fs::write(&file, lines.join("\n") + "\n").unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_ends_with_a_killed_test_process() {
+    let file = tests::guardian::scratch_dir("killed").join("servers");
+    let mut held = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "stores::starts_servers_and_waits_to_be_killed"])
+        .env(HOLD, &file)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let minute = Duration::from_secs(60);
+    let read = || std::fs::read_to_string(&file).unwrap_or_default();
+    tests::stores::until("both servers run", minute, || read().lines().count() == 3);
+    let text = read();
+    let [url, port, dir] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert!(PgConnection::connect(url).await.is_ok());
+    held.kill().unwrap();
+    held.wait().unwrap();
+    let port: u16 = port.parse().unwrap();
+    tests::stores::until("redis-server is gone", minute, || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_err()
+    });
+    tests::stores::until("the directory is gone", minute, || !std::path::Path::new(dir).exists());
+    let port: u16 = url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
+    tests::stores::until("PostgreSQL is gone", minute, || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_err()
+    });
+}

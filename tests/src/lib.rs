@@ -2,4 +2,12 @@
 //! network and a scriptable job. Everything a helper starts ends with the test process.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may stop at once")]
 
+pub mod app;
+pub mod faultproxy;
+pub mod guardian;
+pub mod recipe;
+pub mod script;
 pub mod stores;
+
+/// What a job kind finds at the root of its own crate.
+use jobs::{Context, Failure, Job, Unique};

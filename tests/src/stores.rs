@@ -1,7 +1,6 @@
 //! Private servers on free loopback ports, in a temporary directory of their own.
 //!
-//! They end with the test process, however it ends: a small `sh` holds a pipe whose other end is
-//! ours, and when that closes it stops the server and removes the directory.
+//! They end with the test process, however it ends: see [`crate::guardian`].
 
 mod postgres;
 mod redis;
@@ -9,69 +8,124 @@ mod redis;
 pub use postgres::{Postgres, postgres};
 pub use redis::{Redis, redis};
 
+use crate::guardian::{Guardian, scratch_dir};
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Waits for the pipe to close, then stops what `server.pid` names and removes the directory.
-/// A second look catches a server that was just starting.
-const GUARDIAN: &str = r#"
-trap '' HUP INT QUIT TERM
-dir=$1 signal=$2
-cat >/dev/null
-for round in 1 2; do
-    pid=$(head -n 1 "$dir/data/postmaster.pid" 2>/dev/null || cat "$dir/redis.pid" 2>/dev/null)
-    if [ -n "$pid" ]; then
-        kill "-$signal" "$pid" 2>/dev/null
-        tries=0
-        while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do
-            sleep 0.05
-            tries=$((tries + 1))
-        done
-        kill -KILL "$pid" 2>/dev/null
-    else
-        sleep 0.1
-    fi
-    [ "$signal" = KILL ] && break
-done
-rm -rf "$dir"
-"#;
-
-/// A directory, and the guardian that removes it and stops the server in it.
-#[derive(Debug)]
-struct Guardian {
-    dir: PathBuf,
-    shell: Child,
+/// A way to run the product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deployment {
+    /// One SQLite file.
+    Embedded,
+    /// PostgreSQL alone.
+    Postgres,
+    /// PostgreSQL, and Redis in front.
+    Distributed,
 }
 
-impl Guardian {
-    /// `signal` is what stops the server fastest without leaving anything outside `dir`.
-    fn start(name: &str, signal: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("relais-{name}-{}", uuid::Uuid::new_v4()));
-        std::fs::create_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-        let shell = Command::new("sh")
-            .args(["-c", GUARDIAN, "guardian"])
-            .arg(&dir)
-            .arg(signal)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // Out of the terminal's group: Ctrl-C ends the tests, and then this does its work.
-            .process_group(0)
-            .spawn()
-            .expect("`sh` is everywhere");
-        Self { dir, shell }
+impl Deployment {
+    /// Those that `TEST_ENGINES` leaves over: `TEST_ENGINES=embedded,postgres` narrows the run.
+    pub fn chosen() -> Vec<Self> {
+        let all = [Self::Embedded, Self::Postgres, Self::Distributed];
+        all.into_iter().filter(|deployment| deployment.is_chosen()).collect()
+    }
+
+    /// Whether `TEST_ENGINES` is absent or names it.
+    pub fn is_chosen(self) -> bool {
+        let Ok(names) = std::env::var("TEST_ENGINES") else { return true };
+        let known = ["embedded", "postgres", "distributed"];
+        let names: Vec<&str> = names.split(',').map(str::trim).collect();
+        let unknown = names.iter().find(|name| !known.contains(name));
+        assert_eq!(unknown, None, "TEST_ENGINES knows {known:?}");
+        names.contains(&self.name())
+    }
+
+    /// Its name in `TEST_ENGINES`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Postgres => "postgres",
+            Self::Distributed => "distributed",
+        }
+    }
+
+    /// Empty stores of one test, on the servers that all tests share; the schema is there.
+    pub async fn fresh(self) -> Stores {
+        let dir = scratch_dir(self.name());
+        let database_url = match self {
+            Self::Embedded => {
+                let url = format!("sqlite://{}", dir.join("relais.db").display());
+                let db = open_db(&url).await;
+                db.migrate().await.expect("the migrations apply to an empty file");
+                db.close().await;
+                url
+            }
+            Self::Postgres | Self::Distributed => postgres().await.fresh_database().await,
+        };
+        let redis_url = match self {
+            Self::Embedded | Self::Postgres => None,
+            Self::Distributed => Some(redis().await.url()),
+        };
+        let redis_prefix = format!("test-{}", uuid::Uuid::new_v4().simple());
+        Stores { deployment: self, dir, database_url, redis_url, redis_prefix }
     }
 }
 
-impl Drop for Guardian {
-    fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
+/// The stores of one test. Replace a URL to put a proxy or a private server in its place.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    pub deployment: Deployment,
+    /// A directory for whatever files the test wants.
+    pub dir: PathBuf,
+    pub database_url: String,
+    pub redis_url: Option<String>,
+    pub redis_prefix: String,
+}
+
+impl Stores {
+    /// The record's connection, as a process of its own would have it.
+    pub async fn db(&self) -> db::Db {
+        open_db(&self.database_url).await
     }
+
+    /// An engine on them, as a process of its own would have it.
+    pub async fn engine(&self) -> Arc<dyn queue::Engine> {
+        let settings = queue::Settings {
+            redis_url: self.redis_url.clone(),
+            redis_prefix: self.redis_prefix.clone(),
+            max_payload_bytes: 65_536,
+        };
+        queue::open(self.db().await, &settings).expect("the engine opens")
+    }
+
+    /// The environment that makes the product use them.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let mut env = vec![
+            ("DATABASE_URL".to_owned(), self.database_url.clone()),
+            ("RELAIS_REDIS_PREFIX".to_owned(), self.redis_prefix.clone()),
+        ];
+        env.extend(self.redis_url.iter().map(|url| ("REDIS_URL".to_owned(), url.clone())));
+        env
+    }
+
+    /// Removes them. Not needed, since everything goes with the test process; it keeps a long run
+    /// small.
+    pub async fn remove(self) {
+        if self.deployment != Deployment::Embedded {
+            postgres().await.drop_database(&self.database_url).await;
+        }
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+async fn open_db(url: &str) -> db::Db {
+    let url = url.parse().expect("a database URL");
+    let acquire = Duration::from_secs(10);
+    let settings = db::Settings { url, connections: 10, acquire };
+    db::Db::open(&settings).await.expect("the database opens")
 }
 
 /// A port of 127.0.0.1 that nobody listened on a moment ago.

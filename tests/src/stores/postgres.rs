@@ -1,7 +1,6 @@
 //! A private PostgreSQL: one shared by all tests of a process, or one of a test's own to kill.
 
 use super::{Guardian, find_program, free_port, is_root, missing, quiet, signal, tail, until};
-use db::{Db, Settings};
 use sqlx::{Connection as _, PgConnection};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -44,10 +43,8 @@ impl Postgres {
     async fn start_with(durable: bool) -> Self {
         let server = tokio::task::spawn_blocking(move || Self::create(durable));
         let server = server.await.expect("the server starts");
-        let db = server.open(&server.url("postgres")).await;
-        db.close().await;
         server.admin(&format!("CREATE DATABASE {TEMPLATE}")).await;
-        let db = server.open(&server.url(TEMPLATE)).await;
+        let db = super::open_db(&server.url(TEMPLATE)).await;
         db.migrate().await.expect("the migrations apply to an empty database");
         db.close().await;
         server
@@ -55,11 +52,11 @@ impl Postgres {
 
     fn create(durable: bool) -> Self {
         let bin = programs();
-        let guardian = Guardian::start("postgres", "QUIT");
+        let guardian = Guardian::of_server("postgres", "QUIT");
         let mut server = Self { guardian, bin, port: 0, durable, databases: AtomicU32::new(0) };
         if is_root() {
             let mut chown = Command::new("chown");
-            chown.arg("postgres").arg(&server.guardian.dir);
+            chown.arg("postgres").arg(server.guardian.dir());
             let done = chown.status().expect("`chown` is everywhere");
             assert!(
                 done.success(),
@@ -172,17 +169,11 @@ impl Postgres {
     }
 
     fn data(&self) -> PathBuf {
-        self.guardian.dir.join("data")
+        self.guardian.dir().join("data")
     }
 
     fn log(&self) -> PathBuf {
-        self.guardian.dir.join("log")
-    }
-
-    async fn open(&self, url: &str) -> Db {
-        let url = url.parse().expect("a PostgreSQL URL");
-        let settings = Settings { url, connections: 2, acquire: Duration::from_secs(10) };
-        Db::open(&settings).await.expect("the private server answers")
+        self.guardian.dir().join("log")
     }
 
     /// One statement on the maintenance database, on a connection of its own: a pool would belong

@@ -45,7 +45,7 @@ impl Redis {
     fn create(append_only: bool) -> Self {
         let program = find_program("redis-server", &["/usr/sbin".into(), "/usr/local/bin".into()])
             .unwrap_or_else(|| missing("redis-server", "redis-server"));
-        let guardian = Guardian::start("redis", "KILL");
+        let guardian = Guardian::of_server("redis", "KILL");
         let mut server = Self { guardian, program, port: 0, append_only };
         for _ in 0..5 {
             server.port = free_port();
@@ -95,11 +95,11 @@ impl Redis {
         let append_only = if self.append_only { "yes" } else { "no" };
         let mut command = Command::new(&self.program);
         command
-            .current_dir(&self.guardian.dir)
+            .current_dir(self.guardian.dir())
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""])
             .args(["--appendonly", append_only, "--appendfsync", "everysec"])
             .args(["--maxmemory-policy", "noeviction", "--daemonize", "yes", "--dir"])
-            .arg(&self.guardian.dir)
+            .arg(self.guardian.dir())
             .arg("--pidfile")
             .arg(self.pid_file())
             .arg("--logfile")
@@ -137,10 +137,10 @@ impl Redis {
     }
 
     fn pid_file(&self) -> PathBuf {
-        self.guardian.dir.join("redis.pid")
+        self.guardian.dir().join("redis.pid")
     }
 
     fn log(&self) -> PathBuf {
-        self.guardian.dir.join("log")
+        self.guardian.dir().join("log")
     }
 }
