@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A parsed job, ready to run once.
-pub type Runnable =
-    Box<dyn for<'a> FnOnce(&'a Context) -> BoxFuture<'a, Result<(), Failure>> + Send>;
+pub type Runnable = Box<dyn for<'a> FnOnce(&'a Context) -> BoxFuture<'a, Result<(), Failure>> + Send>;
 
 /// What is known about one kind.
 #[derive(Debug, Clone, Copy)]
