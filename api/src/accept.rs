@@ -4,9 +4,9 @@
 use crate::State;
 use crate::delivery::Delivery;
 use crate::error::ApiError;
-use crate::pending_merge::delivered;
 use db::Dialect;
 use queue::{JobRow, NewJob};
+use records::ventes::delivered;
 use std::collections::HashMap;
 use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};

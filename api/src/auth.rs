@@ -2,9 +2,9 @@
 
 use crate::State;
 use crate::error::ApiError;
-use crate::pending_merge::keys::{self, ApiKey};
-use crate::pending_merge::{Boutique, Terminal, terminal};
 use axum::http::HeaderMap;
+use records::keys::{self, ApiKey};
+use records::ventes::{Boutique, Terminal, terminal};
 use tokio::time::timeout;
 
 /// A terminal and the shop it stands in.
@@ -34,7 +34,7 @@ impl Caller {
     pub(crate) fn has_scope(&self, scopes: &[&str]) -> bool {
         match self {
             Self::Terminal(_) => false,
-            Self::Key(key) => key.portees.iter().any(|scope| scopes.contains(&scope.as_str())),
+            Self::Key(key) => scopes.iter().any(|scope| key.may(scope)),
         }
     }
 }

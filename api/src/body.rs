@@ -2,7 +2,7 @@
 //! large, a slow nor a bomb of a body costs more than its limit in memory.
 
 use crate::Settings;
-use crate::error::ApiError;
+use crate::error::{ApiError, Limit};
 use async_compression::tokio::bufread::GzipDecoder;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
@@ -28,7 +28,7 @@ pub(crate) async fn read(
     settings: &Settings,
 ) -> Result<Bytes, ApiError> {
     let encoding = encoding(headers)?;
-    let too_large = ApiError::TooLarge { max: settings.max_body_bytes, unit: "bytes" };
+    let too_large = ApiError::TooLarge(Limit::Bytes(settings.max_body_bytes));
     if content_length(headers).is_some_and(|length| length > settings.max_body_bytes as u64) {
         return Err(too_large);
     }
@@ -68,7 +68,7 @@ async fn collect(mut body: Body, settings: &Settings) -> Result<Bytes, ApiError>
         let frame = frame.map_err(|_broken| ApiError::BodyBroken)?;
         let Some(data) = frame.data_ref() else { continue };
         if read.len() + data.len() > settings.max_body_bytes {
-            return Err(ApiError::TooLarge { max: settings.max_body_bytes, unit: "bytes" });
+            return Err(ApiError::TooLarge(Limit::Bytes(settings.max_body_bytes)));
         }
         read.extend_from_slice(data);
     }
@@ -82,7 +82,7 @@ async fn inflate(sent: &[u8], max: usize) -> Result<Bytes, ApiError> {
     let mut limited = decoder.take(max as u64 + 1);
     limited.read_to_end(&mut read).await.map_err(|_broken| ApiError::BodyBroken)?;
     if read.len() > max {
-        return Err(ApiError::TooLarge { max, unit: "bytes" });
+        return Err(ApiError::TooLarge(Limit::Bytes(max)));
     }
     Ok(read.into())
 }
@@ -91,7 +91,7 @@ async fn inflate(sent: &[u8], max: usize) -> Result<Bytes, ApiError> {
 mod tests {
     use super::{collect, encoding, inflate};
     use crate::Settings;
-    use crate::error::ApiError;
+    use crate::error::{ApiError, Limit};
     use async_compression::tokio::bufread::GzipEncoder;
     use axum::body::Body;
     use axum::http::{HeaderMap, HeaderValue};
@@ -111,7 +111,7 @@ mod tests {
         let packed = gzip(&vec![b'0'; 1000]).await;
         assert_eq!(inflate(&packed, 1000).await.expect("it fits").len(), 1000);
         let refused = inflate(&packed, 999).await;
-        assert!(matches!(refused, Err(ApiError::TooLarge { max: 999, .. })), "{refused:?}");
+        assert!(matches!(refused, Err(ApiError::TooLarge(Limit::Bytes(999)))), "{refused:?}");
         let cut = inflate(&packed[..packed.len() - 4], 1000).await;
         assert!(matches!(cut, Err(ApiError::BodyBroken)), "{cut:?}");
     }

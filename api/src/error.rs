@@ -1,11 +1,12 @@
 //! [`ApiError`]: the only place where an HTTP status is chosen for a failure, and where its body
 //! is written. A client sees a stable code and a sentence; the log sees the chain of causes.
 
-use crate::pending_merge::texts;
 use crate::trace::Trace;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use records::ventes::texts;
 use serde::Serialize;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -25,8 +26,8 @@ pub(crate) enum ApiError {
     NotAnArray,
     #[error("the array is empty")]
     EmptyBatch,
-    #[error("the request is larger than {max} {unit}")]
-    TooLarge { max: usize, unit: &'static str },
+    #[error("the request has more than {0}")]
+    TooLarge(Limit),
     #[error("the body did not come to its end")]
     BodyBroken,
     #[error("the body came too slowly")]
@@ -49,12 +50,42 @@ pub(crate) enum ApiError {
     MethodNotAllowed,
     #[error("the address is too long")]
     UriTooLong,
+    #[error("a length and a transfer encoding contradict each other")]
+    TwoLengths,
     #[error("the headers are too large")]
     HeadersTooLarge,
     #[error("the service cannot be reached just now")]
     Unavailable(#[source] Option<Source>),
     #[error("an internal error")]
     Internal(#[source] Option<Source>),
+}
+
+/// A limit that a request passed, and how much is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Bytes(usize),
+    Sales(usize),
+    Lines(usize),
+    Depth(usize),
+}
+
+impl Limit {
+    fn max(self) -> usize {
+        match self {
+            Self::Bytes(max) | Self::Sales(max) | Self::Lines(max) | Self::Depth(max) => max,
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(max) => write!(f, "{max} bytes"),
+            Self::Sales(max) => write!(f, "{max} sales"),
+            Self::Lines(max) => write!(f, "{max} lines in one sale"),
+            Self::Depth(max) => write!(f, "{max} levels of nesting"),
+        }
+    }
 }
 
 impl ApiError {
@@ -67,7 +98,7 @@ impl ApiError {
             Self::TerminalWithoutShop => (S::BAD_REQUEST, "NO_BOUTIQUE"),
             Self::NotAnArray => (S::BAD_REQUEST, "INVALID_FORMAT"),
             Self::EmptyBatch => (S::BAD_REQUEST, "EMPTY_DATA"),
-            Self::TooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "BATCH_TOO_LARGE"),
+            Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "BATCH_TOO_LARGE"),
             Self::BodyBroken => (S::BAD_REQUEST, "INVALID_BODY"),
             Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "BODY_TOO_SLOW"),
             Self::UnsupportedEncoding => (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_ENCODING"),
@@ -79,6 +110,7 @@ impl ApiError {
             Self::NotFound => (S::NOT_FOUND, "NOT_FOUND"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
             Self::UriTooLong => (S::URI_TOO_LONG, "URI_TOO_LONG"),
+            Self::TwoLengths => (S::BAD_REQUEST, "TWO_LENGTHS"),
             Self::HeadersTooLarge => (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "HEADERS_TOO_LARGE"),
             Self::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
             Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
@@ -93,15 +125,18 @@ impl ApiError {
             Self::TerminalWithoutShop => texts::NO_BOUTIQUE.to_owned(),
             Self::NotAnArray => texts::INVALID_FORMAT.to_owned(),
             Self::EmptyBatch => texts::EMPTY_DATA.to_owned(),
-            Self::TooLarge { .. } => texts::BATCH_TOO_LARGE.to_owned(),
+            Self::TooLarge(Limit::Bytes(max)) => texts::too_many_bytes(*max),
+            Self::TooLarge(Limit::Sales(max)) => texts::too_many_sales(*max),
+            Self::TooLarge(Limit::Lines(max)) => texts::too_many_lines(*max),
+            Self::TooLarge(Limit::Depth(max)) => texts::too_deep(*max),
             Self::BodyBroken => "Corps de requête incomplet ou illisible".to_owned(),
             Self::BodyTooSlow => "Corps de requête reçu trop lentement".to_owned(),
             Self::UnsupportedEncoding | Self::UnsupportedType => {
                 "Type de contenu non pris en charge".to_owned()
             }
-            Self::TooManyPending => texts::TOO_MANY_PENDING.to_owned(),
+            Self::TooManyPending => "Trop de synchronisations en attente".to_owned(),
             Self::MethodNotAllowed => "Méthode non autorisée".to_owned(),
-            Self::Unavailable(_) => texts::UNAVAILABLE.to_owned(),
+            Self::Unavailable(_) => "Service momentanément indisponible".to_owned(),
             Self::Internal(_) => texts::INTERNAL_ERROR.to_owned(),
             other => other.to_string(),
         }
@@ -118,7 +153,7 @@ impl ApiError {
 
     /// What was not read of the request's body is not worth reading.
     fn closes(&self) -> bool {
-        matches!(self, Self::TooLarge { .. } | Self::BodyTooSlow | Self::BodyBroken)
+        matches!(self, Self::TooLarge(_) | Self::BodyTooSlow | Self::BodyBroken | Self::TwoLengths)
     }
 }
 
@@ -235,9 +270,9 @@ fn problem(error: &ApiError, contract: Contract, trace: &Trace) -> Problem {
     let sentence = (contract == Contract::Ventes).then(|| error.sentence());
     Problem {
         code,
-        header_required: matches!(error, ApiError::MissingSerial).then_some("X-Device-Serial"),
+        header_required: matches!(error, ApiError::MissingSerial).then_some(texts::SERIAL_HEADER),
         max: match error {
-            ApiError::TooLarge { max, .. } => Some(*max),
+            ApiError::TooLarge(limit) => Some(limit.max()),
             _ => None,
         },
         r#type: format!("urn:relais:problem:{}", code.to_lowercase().replace('_', "-")),

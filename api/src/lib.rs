@@ -13,7 +13,6 @@ mod jobs;
 mod limits;
 mod observe;
 mod openapi;
-mod pending_merge;
 mod prefer;
 mod server;
 mod settings;
@@ -73,6 +72,7 @@ impl State {
 
 /// One line of the route table.
 pub(crate) struct Route {
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by the test of the description"))]
     method: &'static str,
     path: &'static str,
     handler: MethodRouter<State>,

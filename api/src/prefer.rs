@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn preferences_are_read_capped_and_echoed() {
         // (headers, seconds to wait when 8 is usual, echo of a 202, echo of a complete answer)
-        let table: [(&[&'static str], u64, Option<&str>, Option<&str>); 13] = [
+        type Case = (&'static [&'static str], u64, Option<&'static str>, Option<&'static str>);
+        let table: [Case; 13] = [
             (&[], 8, None, None),
             (&["wait=3"], 3, Some("wait=3"), Some("wait=3")),
             (&["wait=0"], 0, Some("wait=0"), Some("wait=0")),

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures::future::{BoxFuture, FutureExt};
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::TRANSFER_ENCODING;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
@@ -107,8 +108,8 @@ async fn connection(
     let wire = Wire::new();
     let socket = Socket::new(stream, wire.clone(), &state.settings);
     let service = hyper::service::service_fn(move |request| {
-        wire.begin();
-        handle(request, Peer(peer), router.clone(), wire.clone())
+        let head = wire.begin();
+        handle(request, head, Peer(peer), router.clone(), wire.clone())
     });
     // The socket keeps the time, because the HTTP layer knows no pause between two requests. The
     // start line shares the header's buffer, hence the sum.
@@ -138,6 +139,7 @@ async fn connection(
 /// One request: limits on its head, then the routes, then an answer that knows when it has left.
 fn handle(
     request: Request<Incoming>,
+    head: Vec<u8>,
     peer: Peer,
     router: axum::Router,
     wire: Wire,
@@ -145,7 +147,7 @@ fn handle(
     async move {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
-        let response = match check_head(&request) {
+        let response = match check_head(&request, &head) {
             Ok(()) => router.oneshot(request).await.into_response(),
             Err(refusal) => observe::refuse(refusal),
         };
@@ -156,7 +158,10 @@ fn handle(
     .boxed()
 }
 
-fn check_head(request: &Request<Body>) -> Result<(), ApiError> {
+fn check_head(request: &Request<Body>, head: &[u8]) -> Result<(), ApiError> {
+    if request.headers().contains_key(TRANSFER_ENCODING) && has_content_length(head) {
+        return Err(ApiError::TwoLengths);
+    }
     let uri = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if uri > MAX_URI_BYTES {
         return Err(ApiError::UriTooLong);
@@ -168,6 +173,16 @@ fn check_head(request: &Request<Body>) -> Result<(), ApiError> {
         return Err(ApiError::HeadersTooLarge);
     }
     Ok(())
+}
+
+/// The HTTP layer drops a `Content-Length` beside a `Transfer-Encoding` and goes by the latter.
+/// Something in front may have gone by the former, so such a request is refused (S-27).
+fn has_content_length(head: &[u8]) -> bool {
+    let name = b"content-length";
+    let is_blank = |line: &&[u8]| matches!(*line, b"" | b"\r");
+    let mut lines =
+        head.split(|byte| *byte == b'\n').skip_while(is_blank).take_while(|line| !is_blank(line));
+    lines.any(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
 }
 
 async fn linger(mut stream: TcpStream) {

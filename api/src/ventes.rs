@@ -3,8 +3,7 @@
 
 use crate::accept;
 use crate::auth::{self, Till};
-use crate::error::ApiError;
-use crate::pending_merge::{Batch, BatchError, answer};
+use crate::error::{ApiError, Limit};
 use crate::prefer::Prefer;
 use crate::server::Peer;
 use crate::trace::Trace;
@@ -14,7 +13,10 @@ use axum::extract::State as FromState;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use jobs::Job;
+use jobs::kinds::ApplySalesBatch;
 use queue::JobRow;
+use records::ventes::{Batch, BatchError, answer};
 use tokio::time::Instant;
 
 const SYNC: &str = "/api/v2/simple/ventes/sync/";
@@ -87,7 +89,8 @@ async fn take_in(
     let until = Instant::now() + prefer.patience(state.settings.wait);
     let batch = Batch::parse(&bytes)?;
     let sales = batch.len();
-    let mut job = batch.into_job(&till.terminal, &till.boutique);
+    let received = queue::clock::now();
+    let mut job = ApplySalesBatch::new(&till.terminal, &till.boutique, batch, received).into_new();
     job.principal = Some(principal.to_owned());
     job.trace = Some(trace.to_string());
     let accepted = accept::run(state, job, place, until).await?;
@@ -107,7 +110,9 @@ fn complete(state: &State, till: &Till, row: &JobRow) -> Result<Response, ApiErr
         tracing::error!(job.id = %row.id, job.state = row.state.as_str(), "a sales job has no result");
         return Err(ApiError::Internal(None));
     };
-    let body = answer::complete(&till.terminal, &till.boutique, result);
+    let result =
+        serde_json::from_str(result).map_err(|error| ApiError::Internal(Some(error.into())))?;
+    let body = answer::completed(&till.boutique, &till.terminal.nom, result);
     let mut response = (StatusCode::CREATED, Json(body)).into_response();
     let lane = row.lane.as_deref().unwrap_or_default();
     response.extensions_mut().insert(accept::delivery(state, lane, row.id));
@@ -117,7 +122,7 @@ fn complete(state: &State, till: &Till, row: &JobRow) -> Result<Response, ApiErr
 /// A body of the same shape that claims nothing (D-9): the client keeps its sales and asks again.
 fn pending(till: &Till, sales: usize, id: uuid::Uuid) -> Response {
     let job = format!("/api/v1/jobs/{id}");
-    let body = answer::pending(&till.terminal, &till.boutique, sales, &job);
+    let body = answer::pending(&till.boutique, &till.terminal.nom, sales, job.clone());
     let headers = [(header::LOCATION, job), (header::RETRY_AFTER, "2".to_owned())];
     (StatusCode::ACCEPTED, headers, Json(body)).into_response()
 }
@@ -136,9 +141,9 @@ impl From<BatchError> for ApiError {
         match error {
             BatchError::NotAnArray => Self::NotAnArray,
             BatchError::Empty => Self::EmptyBatch,
-            BatchError::TooManySales { max } => Self::TooLarge { max, unit: "sales" },
-            BatchError::TooManyLines { max } => Self::TooLarge { max, unit: "lines in one sale" },
-            BatchError::TooDeep { max } => Self::TooLarge { max, unit: "levels of nesting" },
+            BatchError::TooManySales { max } => Self::TooLarge(Limit::Sales(max)),
+            BatchError::TooManyLines { max } => Self::TooLarge(Limit::Lines(max)),
+            BatchError::TooDeep { max } => Self::TooLarge(Limit::Depth(max)),
         }
     }
 }

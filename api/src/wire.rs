@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
+/// Bytes of a head that are kept to look at: more than any head may have.
+const HEAD_BYTES: usize = 32 * 1024;
 /// A peer that takes no byte for so long is gone.
 const WRITE_STALL: Duration = Duration::from_secs(30);
 
@@ -39,21 +41,30 @@ struct Shared {
     epoch: u64,
     /// Whether the answer's body has ended, so that the next flush ends the request.
     answered: bool,
+    /// What came since the last request, to see a head as it was sent.
+    head: Vec<u8>,
     /// Answers whose body has ended but whose bytes may not have left yet.
     leaving: Vec<Delivery>,
 }
 
 impl Wire {
     pub(crate) fn new() -> Self {
-        let shared = Shared { phase: Phase::Head, epoch: 1, answered: false, leaving: Vec::new() };
+        let shared = Shared {
+            phase: Phase::Head,
+            epoch: 1,
+            answered: false,
+            head: Vec::new(),
+            leaving: Vec::new(),
+        };
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
 
-    /// A request's head is complete.
-    pub(crate) fn begin(&self) {
+    /// A request's head is complete; returns it as it was sent, perhaps with more behind it.
+    pub(crate) fn begin(&self) -> Vec<u8> {
         let mut shared = self.lock();
         shared.answered = false;
         shared.enter(Phase::Busy);
+        std::mem::take(&mut shared.head)
     }
 
     /// The answer's body has ended. `whole` is its delivery if every byte of it was taken.
@@ -160,8 +171,12 @@ impl AsyncRead for Socket {
             return this.poll_patience(cx);
         }
         let mut shared = this.wire.lock();
-        if buf.filled().len() > before && shared.phase == Phase::Idle {
+        let new = buf.filled().get(before..).unwrap_or_default();
+        if !new.is_empty() && shared.phase == Phase::Idle {
             shared.enter(Phase::Head);
+        }
+        if shared.phase == Phase::Head && shared.head.len() < HEAD_BYTES {
+            shared.head.extend_from_slice(new);
         }
         drop(shared);
         read

@@ -1,7 +1,7 @@
 //! The demo: loads the demo shop, and says what to try with it.
 
-use crate::stand_ins::seed;
 use db::DatabaseUrl;
+use records::seed;
 use serde::Deserialize;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

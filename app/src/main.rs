@@ -7,7 +7,6 @@ mod escape;
 mod listing;
 mod settings;
 mod shutdown;
-mod stand_ins;
 mod store;
 mod telemetry;
 mod terminal;
@@ -19,8 +18,8 @@ use crew::Crew;
 use jobs::{Catalog, Services};
 use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Engine;
+use records::seed;
 use settings::Settings;
-use stand_ins::seed;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -47,7 +46,7 @@ async fn main() -> ExitCode {
     match run(cli.command, settings, catalog).await {
         Ok(code) => code,
         Err(error) => {
-            terminal::complain(&escape::escaped(&format!("{error:#}")));
+            terminal::complain(&escape::escaped_lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -81,7 +80,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             let text = read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
             let db = store::open_record(&settings, Patience::None).await?;
             let loaded = seed::load(&db, &text).await?;
-            terminal::print(&loaded)?;
+            terminal::print(&format!("loaded: {loaded}"))?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Up { demo, .. } => Roles { api: true, worker: true, scheduler: true, demo },

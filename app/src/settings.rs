@@ -194,12 +194,7 @@ fn worker_queues(from: &mut Reader, catalog: &Catalog) -> Vec<(String, usize)> {
         let allowed = format!("{}; no kind of job waits in `{name}`", known.join(", "));
         from.wrong("worker.queues", allowed);
     }
-    let least = list.len();
-    let workers = from.number("worker.workers", 0..=1_000);
-    queues::divide(list.clone(), workers).unwrap_or_else(|| {
-        from.wrong("worker.workers", format!("at least one per queue, here {least}, or 0"));
-        list
-    })
+    queues::divide(list, from.number("worker.workers", 0..=1_000))
 }
 
 /// What is allowed one by one, but not together.

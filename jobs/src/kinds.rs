@@ -15,5 +15,6 @@ macro_rules! kinds {
 }
 
 kinds! {
+    apply_sales_batch::ApplySalesBatch,
     prune_jobs::PruneJobs,
 }

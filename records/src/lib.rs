@@ -1,4 +1,8 @@
 //! The application's own tables, one module per source system: plain row types, rules that need
 //! no I/O, and their SQL.
 
+mod digest;
+mod json;
+pub mod keys;
+pub mod seed;
 pub mod ventes;

@@ -24,22 +24,23 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, Option<usize>)>, String> 
 }
 
 /// Divides `workers` among the queues in proportion to their numbers, at least one each; zero
-/// leaves the numbers as they are. `None` if there are fewer workers than queues.
-pub(super) fn divide(queues: Vec<(String, usize)>, workers: usize) -> Option<Vec<(String, usize)>> {
+/// leaves the numbers as they are. A queue without a worker would wait in silence, so fewer
+/// workers than queues means one each.
+pub(super) fn divide(queues: Vec<(String, usize)>, workers: usize) -> Vec<(String, usize)> {
     if workers == 0 {
-        return Some(queues);
+        return queues;
     }
-    let rest = workers.checked_sub(queues.len())?;
+    let rest = workers.saturating_sub(queues.len());
     let mut shares = vec![1_usize; queues.len()];
     for _ in 0..rest {
         // The next one goes to the queue with the most due per worker; to the first of equals.
         let neediest = (0..queues.len()).rev().max_by(|a, b| {
             let due = |one: usize, other: usize| queues[one].1 * (shares[other] + 1);
             due(*a, *b).cmp(&due(*b, *a))
-        })?;
-        shares[neediest] += 1;
+        });
+        neediest.into_iter().for_each(|index| shares[index] += 1);
     }
-    Some(queues.into_iter().zip(shares).map(|((name, _), share)| (name, share)).collect())
+    queues.into_iter().zip(shares).map(|((name, _), share)| (name, share)).collect()
 }
 
 #[cfg(test)]
@@ -59,21 +60,20 @@ mod tests {
 
     #[test]
     fn workers_are_divided_in_proportion() {
-        let cases: [(&[usize], usize, Option<&[usize]>); 8] = [
-            (&[8, 1], 0, Some(&[8, 1])),
-            (&[8, 1], 9, Some(&[8, 1])),
-            (&[8, 1], 4, Some(&[3, 1])),
-            (&[8, 1], 18, Some(&[16, 2])),
-            (&[1, 1, 1], 5, Some(&[2, 2, 1])),
-            (&[1000, 1, 1], 3, Some(&[1, 1, 1])),
-            (&[8], 1, Some(&[1])),
-            (&[8, 1], 1, None),
+        let cases: [(&[usize], usize, &[usize]); 8] = [
+            (&[8, 1], 0, &[8, 1]),
+            (&[8, 1], 9, &[8, 1]),
+            (&[8, 1], 4, &[3, 1]),
+            (&[8, 1], 18, &[16, 2]),
+            (&[1, 1, 1], 5, &[2, 2, 1]),
+            (&[1000, 1, 1], 3, &[1, 1, 1]),
+            (&[8], 1, &[1]),
+            (&[8, 1], 1, &[1, 1]),
         ];
         for (numbers, workers, expected) in cases {
             let queues = numbers.iter().enumerate().map(|(i, n)| (i.to_string(), *n)).collect();
-            let shares = divide(queues, workers)
-                .map(|queues| queues.into_iter().map(|(_, n)| n).collect::<Vec<_>>());
-            assert_eq!(shares.as_deref(), expected, "{numbers:?} {workers}");
+            let shares: Vec<_> = divide(queues, workers).into_iter().map(|(_, n)| n).collect();
+            assert_eq!(shares, expected, "{numbers:?} {workers}");
         }
     }
 }

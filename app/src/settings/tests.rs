@@ -109,16 +109,17 @@ fn every_wrong_setting_is_named_at_once_with_value_source_and_what_is_allowed() 
 
 #[test]
 fn one_wrong_setting_is_refused_with_a_sentence() {
-    let cases: [(Sources, &str); 14] = [
+    let cases: [(Sources, &str); 13] = [
         (from_environment(&[("REDIS_URL", "redis://h")]), "an SQLite file is open on one only"),
         (from_environment(&[("REDIS_URL", "http://h")]), "`redis.url` is `http://h`"),
         (from_environment(&[("DATABASE_URL", "sqlite:///no/such/x.db")]), "folder that exists"),
         (from_environment(&[("RELAIS_WORKER_QUEUES", "record")]), "no kind of job waits in"),
-        (from_environment(&[("RELAIS_WORKER_WORKERS", "1")]), "at least one per queue, here 2"),
         (from_environment(&[("RELAIS_LIMITS_BODY_BYTES", "5000000")]), "but never queued"),
         (from_environment(&[("RELAIS_SCHEDULE_X_CRON", "x")]), "schedules are set in a file"),
         (from_file("[schedule.x]\nkind = 'probe'"), "`schedule.x.cron` is missing"),
-        (from_file("[schedule.prune_jobs]\nkind = 'prune'"), "allowed: probe, prune_jobs"),
+        (from_file("[schedule.prune_jobs]\nkind = 'prune'"), "probe, prune_jobs"),
+        (from_file("[schedule.prune_jobs]\ncron = 'often'"), "`often` is no cron expression"),
+        (from_file("[schedule.prune_jobs]\ntimezone = 'X/Y'"), "`X/Y` is no time zone"),
         (from_file("[schedule.prune_jobs]\npayload = { a = 1 }"), "a payload of `prune_jobs`"),
         (from_file("[schedule.prune_jobs]\ncrn = 'x'"), "did you mean `schedule.prune_jobs.cron`"),
         (

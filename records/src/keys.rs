@@ -1,0 +1,48 @@
+//! API keys: `<id>.<secret>`, of which only a hash is kept.
+
+use crate::digest::sha256;
+use db::{Db, Error, Sql, args};
+use subtle::ConstantTimeEq;
+
+/// A key that is valid, and what it may be used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    pub id: String,
+    pub nom: String,
+    /// Scopes, such as `jobs:read`.
+    pub portees: Vec<String>,
+}
+
+impl ApiKey {
+    pub fn may(&self, scope: &str) -> bool {
+        self.portees.iter().any(|held| held == scope)
+    }
+}
+
+static FIND: Sql = Sql::both(
+    "SELECT id, nom, empreinte, portees FROM cles_api WHERE id = $1 AND revoquee_le IS NULL",
+);
+
+/// The key that `presented` proves to hold; unknown, revoked and wrong are all `None`.
+pub async fn find(db: &Db, presented: &str) -> Result<Option<ApiKey>, Error> {
+    let Some((id, _)) = presented.split_once('.').filter(|(id, _)| is_id(id)) else {
+        return Ok(None);
+    };
+    let Some(row) = db.read_one(&FIND, args![id]).await? else { return Ok(None) };
+    let expected: Vec<u8> = row.get("empreinte")?;
+    if !bool::from(sha256(presented).ct_eq(&expected)) {
+        return Ok(None);
+    }
+    let scopes: String = row.get("portees")?;
+    Ok(Some(ApiKey {
+        id: row.get("id")?,
+        nom: row.get("nom")?,
+        portees: scopes.split_whitespace().map(str::to_owned).collect(),
+    }))
+}
+
+/// Whether a text may be the public half of a key.
+pub(crate) fn is_id(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    (1..=64).contains(&text.len()) && text.chars().all(allowed)
+}

@@ -1,0 +1,68 @@
+//! Reference data from a JSON file: shops, terminals, articles and API keys.
+//!
+//! Everything is checked first, and every error is told with its path; then all of it is written
+//! in one transaction or nothing is. Loading a file twice changes nothing, and a stock that has
+//! moved is never reset.
+
+mod read;
+mod write;
+
+use db::Db;
+use read::File;
+use std::fmt;
+
+/// The demo data: the shop, terminal and articles of source 002.
+pub const DEMO: &str = include_str!("../demo.json");
+
+/// What a key may be allowed.
+pub const SCOPES: [&str; 3] = ["jobs:read", "jobs:write", "admin"];
+
+/// How many rows of each table were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    pub boutiques: usize,
+    pub terminaux: usize,
+    pub articles: usize,
+    pub cles_api: usize,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { boutiques, terminaux, articles, cles_api } = self;
+        write!(
+            f,
+            "{boutiques} boutiques, {terminaux} terminaux, {articles} articles, {cles_api} cles_api"
+        )
+    }
+}
+
+/// Why nothing was loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    #[error("the seed is not JSON")]
+    Syntax(#[source] serde_json::Error),
+    /// One line per error, each beginning with its path.
+    #[error("the seed has {} error(s):\n{}", .0.len(), .0.join("\n"))]
+    Invalid(Vec<String>),
+    #[error("the seed could not be written")]
+    Db(#[from] db::Error),
+}
+
+/// Checks `json` and writes it: rows that exist are updated, none is removed.
+pub async fn load(db: &Db, json: &str) -> Result<Report, SeedError> {
+    let mut errors = Vec::new();
+    let file = File::read(json, &mut errors)?;
+    let mut tx = db.begin().await?;
+    write::check(&mut tx, &file, &mut errors).await?;
+    if !errors.is_empty() {
+        return Err(SeedError::Invalid(errors));
+    }
+    write::all(&mut tx, &file).await?;
+    tx.commit().await?;
+    Ok(Report {
+        boutiques: file.shops.len(),
+        terminaux: file.terminals.len(),
+        articles: file.articles.len(),
+        cles_api: file.keys.len(),
+    })
+}

@@ -1,0 +1,192 @@
+//! Reads a seed file, and says everything that is wrong with it, each with its path.
+
+mod fields;
+
+use super::{SCOPES, SeedError};
+use crate::json::{View, too_deep, view};
+use crate::keys::is_id;
+use fields::Fields;
+use rust_decimal::Decimal;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// A seed file whose own contents are right if no error was told. Rows keep their place in the
+/// file, because rows with errors are left out.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    pub(super) shops: Vec<Placed<Shop>>,
+    pub(super) terminals: Vec<Placed<Till>>,
+    pub(super) articles: Vec<Placed<Article>>,
+    pub(super) keys: Vec<Placed<Key>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Placed<T> {
+    pub(super) index: usize,
+    pub(super) row: T,
+}
+
+#[derive(Debug)]
+pub(super) struct Shop {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) zone: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Till {
+    pub(super) serial: String,
+    pub(super) name: String,
+    pub(super) shop_id: Option<i64>,
+    pub(super) active: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Article {
+    pub(super) id: i64,
+    pub(super) shop_id: i64,
+    pub(super) name: String,
+    pub(super) code: Option<String>,
+    pub(super) price: Decimal,
+    pub(super) stock: i64,
+    pub(super) active: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) id: String,
+    pub(super) hash: Vec<u8>,
+    pub(super) name: String,
+    pub(super) scopes: Vec<String>,
+}
+
+impl File {
+    /// Reads what can be read; `errors` says what cannot.
+    pub(super) fn read(json: &str, errors: &mut Vec<String>) -> Result<Self, SeedError> {
+        let raw: &RawValue = serde_json::from_str(json).map_err(SeedError::Syntax)?;
+        let mut file = Self::default();
+        let View::Object(members) = view(raw) else {
+            errors.push("the seed: an object is expected".to_owned());
+            return Ok(file);
+        };
+        if too_deep(json.as_bytes(), 32) {
+            errors.push("the seed: nests deeper than 32 levels".to_owned());
+            return Ok(file);
+        }
+        let mut top = Fields::new(String::new(), members, errors);
+        let shops = top.list("boutiques");
+        let terminals = top.list("terminaux");
+        let articles = top.list("articles");
+        let keys = top.list("cles_api");
+        top.refuse_others();
+        file.shops = rows("boutiques", shops, errors, shop);
+        file.terminals = rows("terminaux", terminals, errors, till);
+        file.articles = rows("articles", articles, errors, article);
+        file.keys = rows("cles_api", keys, errors, key);
+        refuse_twice(("boutiques", "id"), &file.shops, errors, |shop| shop.id);
+        refuse_twice(("terminaux", "numero_serie"), &file.terminals, errors, |till| {
+            till.serial.clone()
+        });
+        refuse_twice(("articles", "id"), &file.articles, errors, |article| article.id);
+        refuse_twice(("cles_api", "cle"), &file.keys, errors, |key| key.id.clone());
+        Ok(file)
+    }
+}
+
+fn rows<T>(
+    table: &str,
+    raws: Vec<&RawValue>,
+    errors: &mut Vec<String>,
+    read: fn(&mut Fields<'_, '_>) -> Option<T>,
+) -> Vec<Placed<T>> {
+    let mut rows = Vec::with_capacity(raws.len());
+    for (index, raw) in raws.into_iter().enumerate() {
+        let place = format!("{table}[{index}]");
+        let View::Object(members) = view(raw) else {
+            errors.push(format!("{place}: an object is expected"));
+            continue;
+        };
+        let mut fields = Fields::new(format!("{place}."), members, errors);
+        let row = read(&mut fields);
+        fields.refuse_others();
+        rows.extend(row.map(|row| Placed { index, row }));
+    }
+    rows
+}
+
+// Each field is read before any is judged missing, so that every error is told.
+
+fn shop(fields: &mut Fields<'_, '_>) -> Option<Shop> {
+    let (id, name) = (fields.id("id"), fields.text("nom"));
+    let zone = fields.optional_text("fuseau");
+    if let Some(Some(zone)) = &zone
+        && zone.parse::<chrono_tz::Tz>().is_err()
+    {
+        fields.error("fuseau", "an IANA time zone is expected, such as `Africa/Kinshasa`");
+    }
+    Some(Shop { id: id?, name: name?, zone: zone?.unwrap_or_else(|| "UTC".to_owned()) })
+}
+
+fn till(fields: &mut Fields<'_, '_>) -> Option<Till> {
+    let (serial, name) = (fields.text("numero_serie"), fields.text("nom"));
+    let is_header = |text: &String| text.bytes().all(|byte| byte.is_ascii_graphic());
+    if serial.as_ref().is_some_and(|serial| !is_header(serial)) {
+        fields.error("numero_serie", "visible ASCII without spaces is expected: it is a header");
+    }
+    let (shop_id, active) = (fields.optional_id("boutique_id"), fields.flag("actif"));
+    Some(Till { serial: serial?, name: name?, shop_id: shop_id?, active: active? })
+}
+
+fn article(fields: &mut Fields<'_, '_>) -> Option<Article> {
+    let (id, shop_id) = (fields.id("id"), fields.id("boutique_id"));
+    let (name, code) = (fields.text("nom"), fields.optional_text("code"));
+    let (price, stock) = (fields.money("prix_vente"), fields.quantity("stock"));
+    let active = fields.flag("actif");
+    Some(Article {
+        id: id?,
+        shop_id: shop_id?,
+        name: name?,
+        code: code?,
+        price: price?,
+        stock: stock?,
+        active: active?,
+    })
+}
+
+/// The key itself is never repeated in an error.
+fn key(fields: &mut Fields<'_, '_>) -> Option<Key> {
+    let (whole, name) = (fields.text("cle"), fields.text("nom"));
+    let scopes = fields.words("portees", &SCOPES);
+    let whole = whole?;
+    let is_secret = |text: &str| text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic());
+    let id = match whole.split_once('.') {
+        Some((id, secret)) if is_id(id) && is_secret(secret) => id.to_owned(),
+        _ => {
+            fields.error(
+                "cle",
+                "`<id>.<secret>` is expected: an id of letters, digits, `-` and `_`, \
+                 a secret of at least 16 visible characters",
+            );
+            return None;
+        }
+    };
+    Some(Key { id, hash: crate::digest::sha256(&whole), name: name?, scopes: scopes? })
+}
+
+fn refuse_twice<T, K: Hash + Eq>(
+    (table, field): (&str, &str),
+    rows: &[Placed<T>],
+    errors: &mut Vec<String>,
+    key: impl Fn(&T) -> K,
+) {
+    let mut seen = HashMap::new();
+    for Placed { index, row } in rows {
+        if let Some(first) = seen.insert(key(row), *index) {
+            errors.push(format!("{table}[{index}].{field}: the same as in {table}[{first}]"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

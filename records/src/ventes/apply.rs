@@ -1,0 +1,285 @@
+//! Applies sales inside the caller's transaction: each one wholly or not at all.
+//!
+//! A savepoint per sale: what goes wrong with one is undone, kept in `ventes_rejetees` and
+//! answered, and never touches its neighbours. Only a failure that may pass by itself ends the
+//! whole call, so that the transaction is tried again.
+
+mod articles;
+mod book;
+mod stored;
+
+use super::outcome::{Created, CreatedLine, Refused, SaleOutcome};
+use super::refusal::{Code, Refusal};
+use super::rejected::{OpenRejections, Rejection};
+use super::sale::{Malformed, Sale, parse};
+use super::{Policy, fingerprint, money, texts};
+use articles::Articles;
+use chrono::{DateTime, Utc};
+use db::{Error, Sql, Tx};
+use serde_json::value::RawValue;
+use stored::{Stored, StoredSales};
+use uuid::Uuid;
+
+/// Where the sales of one request come from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub boutique_id: i64,
+    pub terminal_id: i64,
+    /// The job that applies them; its answer will report them.
+    pub job: Uuid,
+    pub recue_le: DateTime<Utc>,
+    /// `YYYYMMDDHHMMSS` of receipt, frozen so that a repeated job generates the same numbers.
+    pub horodatage: String,
+}
+
+/// What ends the work on one sale: a refusal, or the database.
+enum Stop {
+    Refused(Refusal),
+    Db(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Db(error)
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+static SAVEPOINT: Sql = Sql::both("SAVEPOINT vente");
+static ROLLBACK: Sql = Sql::both("ROLLBACK TO SAVEPOINT vente");
+static RELEASE: Sql = Sql::both("RELEASE SAVEPOINT vente");
+
+/// Applies `sales`, the first of which has position `first` in its batch; one outcome each, in
+/// order. An error means that nothing of this call may be committed.
+pub async fn apply(
+    tx: &mut Tx,
+    origin: &Origin,
+    policy: &Policy,
+    first: usize,
+    sales: &[Box<RawValue>],
+) -> Result<Vec<SaleOutcome>, Error> {
+    let sales: Vec<_> = sales
+        .iter()
+        .enumerate()
+        .map(|(offset, raw)| Sent::read(raw, first + offset, origin.boutique_id))
+        .collect();
+    let mut chunk = Chunk::load(tx, origin, policy, &sales).await?;
+    let mut outcomes = Vec::with_capacity(sales.len());
+    for sent in &sales {
+        outcomes.push(chunk.apply_sale(tx, sent).await?);
+    }
+    Ok(outcomes)
+}
+
+/// One sale as it arrived.
+struct Sent<'a> {
+    raw: &'a RawValue,
+    position: usize,
+    fingerprint: String,
+    sale: Result<Sale, Malformed>,
+}
+
+impl<'a> Sent<'a> {
+    fn read(raw: &'a RawValue, position: usize, shop_id: i64) -> Self {
+        let sale = parse(raw, shop_id);
+        let fingerprint = match &sale {
+            Ok(sale) => fingerprint::of_sale(sale),
+            Err(_) => fingerprint::of_text(raw),
+        };
+        Self { raw, position, fingerprint, sale }
+    }
+
+    fn number(&self) -> Option<&str> {
+        match &self.sale {
+            Ok(sale) => sale.number.as_deref(),
+            Err(malformed) => malformed.number.as_deref(),
+        }
+    }
+}
+
+/// What several sales of one transaction share: what was read once for all of them, kept in step
+/// with what they do.
+struct Chunk<'a> {
+    origin: &'a Origin,
+    policy: &'a Policy,
+    articles: Articles,
+    stored: StoredSales,
+    open: OpenRejections,
+    /// The lowest index that may still be free in a generated number.
+    next_index: usize,
+}
+
+impl<'a> Chunk<'a> {
+    async fn load(
+        tx: &mut Tx,
+        origin: &'a Origin,
+        policy: &'a Policy,
+        sales: &[Sent<'_>],
+    ) -> Result<Self, Error> {
+        let well_formed = || sales.iter().filter_map(|sent| sent.sale.as_ref().ok());
+        let article_ids = well_formed().flat_map(|sale| &sale.lines).map(|line| line.article_id);
+        let numbers: Vec<_> = well_formed().filter_map(|sale| sale.number.clone()).collect();
+        let fingerprints = sales.iter().map(|sent| sent.fingerprint.clone()).collect();
+        Ok(Self {
+            origin,
+            policy,
+            articles: Articles::load(tx, origin.boutique_id, article_ids.collect()).await?,
+            stored: StoredSales::load(tx, origin, policy, numbers).await?,
+            open: OpenRejections::load(tx, origin, fingerprints).await?,
+            next_index: 0,
+        })
+    }
+
+    async fn apply_sale(&mut self, tx: &mut Tx, sent: &Sent<'_>) -> Result<SaleOutcome, Error> {
+        tx.execute(&SAVEPOINT, Vec::new()).await?;
+        let refusal = match self.decide(tx, sent).await {
+            Ok(outcome) => {
+                tx.execute(&RELEASE, Vec::new()).await?;
+                return Ok(outcome);
+            }
+            Err(Stop::Refused(refusal)) => refusal,
+            Err(Stop::Db(error)) if error.is_transient() => return Err(error),
+            Err(Stop::Db(error)) => {
+                log_failure(self.origin, sent, &error, "a sale could not be applied");
+                Refusal::internal()
+            }
+        };
+        tx.execute(&ROLLBACK, Vec::new()).await?;
+        let rejection =
+            Rejection { number: sent.number(), fingerprint: &sent.fingerprint, raw: sent.raw };
+        match self.open.keep(tx, self.origin, &rejection, &refusal).await {
+            Ok(()) => {}
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                log_failure(self.origin, sent, &error, "a refused sale could not be kept");
+                tx.execute(&ROLLBACK, Vec::new()).await?;
+            }
+        }
+        tx.execute(&RELEASE, Vec::new()).await?;
+        Ok(self.refused(sent, refusal.code, refusal.message))
+    }
+
+    async fn decide(&mut self, tx: &mut Tx, sent: &Sent<'_>) -> Result<SaleOutcome, Stop> {
+        let sale = sent.sale.as_ref().map_err(|malformed| malformed.refusal.clone())?;
+        if let Some(number) = &sale.number
+            && self.stored.contains(number)
+        {
+            return self.exists(tx, sent, sale, number).await;
+        }
+        let priced = self.articles.price(sale)?;
+        let (id, number, next_index) = match &sale.number {
+            None => self.insert_generated(tx, sent, sale, &priced).await?,
+            Some(number) => {
+                match book::insert(tx, self.origin, sent, sale, number, priced.total).await? {
+                    Some(id) => (id, number.clone(), self.next_index),
+                    // Somebody else's transaction was faster.
+                    None => {
+                        self.stored.reload(tx, self.origin, self.policy, number).await?;
+                        return self.exists(tx, sent, sale, number).await;
+                    }
+                }
+            }
+        };
+        book::move_stock(tx, self.origin, id, &number, &priced).await?;
+        self.open.close(tx, self.origin, sent.number(), &sent.fingerprint).await?;
+        self.next_index = next_index;
+        let stored = Stored::created(id, self.origin, sent, sale, &priced);
+        let outcome = created(&number, &stored, false);
+        self.stored.add(number, stored);
+        Ok(outcome)
+    }
+
+    /// Inserts a sale under the next free generated number at or after its position (D-62);
+    /// returns its id, the number, and where to look for the next one.
+    async fn insert_generated(
+        &self,
+        tx: &mut Tx,
+        sent: &Sent<'_>,
+        sale: &Sale,
+        priced: &articles::Priced,
+    ) -> Result<(i64, String, usize), Error> {
+        let mut index = sent.position.max(self.next_index);
+        loop {
+            let number = generated(self.origin, index);
+            if let Some(id) =
+                book::insert(tx, self.origin, sent, sale, &number, priced.total).await?
+            {
+                return Ok((id, number, index + 1));
+            }
+            index = stored::next_free(tx, self.origin, index + 1).await?;
+        }
+    }
+
+    /// A sale with this number is in the record: reported again, ignored, or in conflict (D-12).
+    async fn exists(
+        &mut self,
+        tx: &mut Tx,
+        sent: &Sent<'_>,
+        sale: &Sale,
+        number: &str,
+    ) -> Result<SaleOutcome, Stop> {
+        let conflict = || Refusal::number_in_conflict(number);
+        let stored = self.stored.get_mut(number).ok_or_else(conflict)?;
+        let same_terminal = stored.terminal_id == self.origin.terminal_id;
+        if !same_terminal || !stored.has_content(sale, &sent.fingerprint, &self.articles) {
+            return Err(conflict().into());
+        }
+        // This very answer reports it already: an earlier sale of the batch, counted once.
+        if stored.reported_by == self.origin.job {
+            return Ok(self.refused(sent, Code::Duplicate, texts::duplicate(number)));
+        }
+        let stuck = stored.long_received
+            && stored.duplicates >= i64::from(self.policy.release_after_duplicates);
+        if stored.delivered && !stuck {
+            stored.count_duplicate(tx).await?;
+            return Ok(self.refused(sent, Code::Duplicate, texts::duplicate(number)));
+        }
+        stored.report_again(tx, self.origin.job).await?;
+        Ok(created(number, stored, true))
+    }
+
+    fn refused(&self, sent: &Sent<'_>, code: Code, message: String) -> SaleOutcome {
+        let sent_number = match &sent.sale {
+            Ok(sale) => sale.number.clone(),
+            Err(malformed) => malformed.sent_number.clone(),
+        };
+        SaleOutcome::Refusee(Refused {
+            numero_facture: sent_number.unwrap_or_else(|| generated(self.origin, sent.position)),
+            erreur: message,
+            code,
+        })
+    }
+}
+
+/// `VENTE-{boutique_id}-{timestamp}-{index}`, the index from 0 (R-002-7).
+fn generated(origin: &Origin, index: usize) -> String {
+    format!("VENTE-{}-{}-{index}", origin.boutique_id, origin.horodatage)
+}
+
+fn created(number: &str, stored: &Stored, replayed: bool) -> SaleOutcome {
+    SaleOutcome::Creee(Created {
+        numero_facture: number.to_owned(),
+        montant_total: money::print(stored.total),
+        lignes: stored
+            .lines
+            .iter()
+            .map(|line| CreatedLine::new(&line.name, line.quantity, line.price))
+            .collect(),
+        rejouee: replayed,
+    })
+}
+
+fn log_failure(origin: &Origin, sent: &Sent<'_>, error: &Error, what: &str) {
+    tracing::error!(
+        job.id = %origin.job,
+        boutique.id = origin.boutique_id,
+        vente.position = sent.position,
+        error = error as &dyn std::error::Error,
+        "{what}"
+    );
+}
