@@ -17,4 +17,5 @@ macro_rules! kinds {
 kinds! {
     apply_sales_batch::ApplySalesBatch,
     prune_jobs::PruneJobs,
+    verify_stock::VerifyStock,
 }

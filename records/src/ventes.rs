@@ -14,6 +14,7 @@ mod outcome;
 mod refusal;
 mod rejected;
 mod sale;
+pub mod stock;
 mod terminal;
 pub mod texts;
 

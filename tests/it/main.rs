@@ -8,3 +8,4 @@ mod outbox;
 mod recipe;
 mod stores;
 mod tidy;
+mod worker;

@@ -1,0 +1,63 @@
+//! What a worker promises, shown by the scriptable kind and [`worker::run`] in this process, on
+//! all three deployments.
+
+mod drain;
+mod floor;
+mod lease;
+mod load;
+mod outage;
+mod outcomes;
+mod upkeep;
+
+use floor::Floor;
+
+macro_rules! on_every_deployment {
+    ($($module:ident :: $case:ident),* $(,)?) => {
+        on_every_deployment! { @engine embedded Embedded $($module::$case)* }
+        on_every_deployment! { @engine postgres Postgres $($module::$case)* }
+        on_every_deployment! { @engine distributed Distributed $($module::$case)* }
+    };
+    (@engine $engine:ident $deployment:ident $($module:ident :: $case:ident)*) => {
+        mod $engine {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    let deployment = tests::stores::Deployment::$deployment;
+                    if let Some(floor) = super::Floor::open(deployment).await {
+                        super::$module::$case(&floor).await;
+                        floor.close().await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+on_every_deployment! {
+    outcomes::success_is_recorded_with_its_result,
+    outcomes::a_transient_failure_is_tried_again_and_keeps_its_error,
+    outcomes::retry_after_waits_exactly_that_long,
+    outcomes::a_permanent_failure_is_dead_at_once,
+    outcomes::a_snooze_comes_back_without_spending_an_attempt,
+    outcomes::spent_attempts_are_dead_with_every_error,
+    outcomes::a_panic_is_one_failed_attempt_and_the_worker_lives,
+    outcomes::a_timeout_is_one_failed_attempt_even_of_a_deaf_handler,
+    outcomes::an_unknown_kind_waits_for_a_worker_that_knows_it,
+    outcomes::an_unreadable_payload_is_tried_again_not_killed,
+    outcomes::a_newer_version_is_tried_again_not_killed,
+    lease::a_lost_lease_fires_the_token_and_records_nothing,
+    lease::a_deaf_handler_is_stopped_when_its_lease_is_lost,
+    lease::a_busy_handler_does_not_look_dead,
+    lease::an_end_in_a_transaction_and_a_return_are_recorded_once,
+    lease::an_end_in_a_transaction_is_refused_once_another_holds_the_job,
+    drain::running_jobs_finish_and_nothing_new_is_claimed,
+    drain::at_the_grace_deadline_the_rest_is_handed_over_unspent,
+    drain::an_idle_worker_stops_at_once,
+    load::as_many_jobs_run_at_once_as_the_queue_has_slots,
+    load::a_full_queue_does_not_starve_another,
+    load::two_thousand_jobs_that_do_nothing_are_quick,
+    load::a_lane_runs_one_job_after_another_in_order,
+    upkeep::jobs_of_a_dead_worker_run_again_within_lease_and_five_seconds,
+    upkeep::finished_jobs_past_their_retention_are_removed_by_the_kind,
+    upkeep::a_corrupted_article_is_found_by_the_nightly_check,
+}
