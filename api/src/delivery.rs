@@ -166,3 +166,30 @@ impl Drop for Mark {
         self.shared.changed.send_replace(());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Marks;
+    use std::time::Duration;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_waits_for_its_own_earlier_marks_and_not_for_ever() {
+        let marks = Marks::default();
+        let patience = Duration::from_secs(1);
+        let mark = marks.begin("a");
+        let began = Instant::now();
+        marks.settled("b", patience).await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "another lane does not wait");
+        marks.settled("a", patience).await;
+        assert_eq!(began.elapsed(), patience, "patience ends");
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            drop(mark);
+        });
+        let began = Instant::now();
+        let later = marks.clone();
+        let (_, _later) = tokio::join!(marks.settled("a", patience), async { later.begin("a") });
+        assert_eq!(began.elapsed(), Duration::from_millis(300), "a later mark is not waited for");
+    }
+}

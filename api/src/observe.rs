@@ -101,3 +101,32 @@ impl Drop for Running {
         gauge!("relais_http_requests_running").decrement(1.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::observe;
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    #[expect(clippy::panic, reason = "the panic is what is tried")]
+    async fn broken() {
+        panic!("secret of the inside");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_one_answer_that_tells_nothing() {
+        let router =
+            Router::new().route("/", get(broken)).layer(axum::middleware::from_fn(observe));
+        let request = Request::get("/").body(Body::empty()).expect("a request");
+        let response = router.oneshot(request).await.expect("infallible");
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert!(response.headers().contains_key("traceparent"));
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.expect("a body");
+        let text = String::from_utf8_lossy(&body);
+        assert!(text.contains("INTERNAL_ERROR") && !text.contains("secret"), "{text}");
+    }
+}

@@ -5,5 +5,6 @@ mod app;
 mod conformance;
 mod faultproxy;
 mod recipe;
+mod outbox;
 mod stores;
 mod tidy;

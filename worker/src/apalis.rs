@@ -64,11 +64,16 @@ impl Backend for Stream {
         work.map(|work| work.map(|work| Ok(Task::new(work))))
     }
 
+    /// Called once the stream has ended and no job runs. apalis waits for a stop all the same: a
+    /// worker that is not told to would never end.
     fn poll_close(
         &mut self,
         _: &mut Context<'_>,
-        _: &WorkerContext,
+        worker: &WorkerContext,
     ) -> Poll<Result<(), Infallible>> {
+        if let Err(error) = worker.stop() {
+            tracing::debug!(%error, "the worker had stopped already");
+        }
         Poll::Ready(Ok(()))
     }
 }

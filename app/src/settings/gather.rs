@@ -7,6 +7,7 @@ use std::path::Path;
 const USUAL_FILE: &str = "relais.toml";
 
 /// Collects what this process was given; `config` is the value of `--config`.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub(crate) fn gather(
     config: Option<&Path>,
     flags: Vec<(&'static str, &'static str, String)>,

@@ -81,7 +81,7 @@ struct Sent<'a> {
     raw: &'a RawValue,
     position: usize,
     fingerprint: String,
-    sale: Result<Sale, Malformed>,
+    sale: Result<Sale, Box<Malformed>>,
 }
 
 impl<'a> Sent<'a> {

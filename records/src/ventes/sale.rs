@@ -53,10 +53,10 @@ pub(crate) struct Malformed {
 }
 
 /// Reads a sale sent by a terminal of the shop `shop_id`.
-pub(crate) fn parse(raw: &RawValue, shop_id: i64) -> Result<Sale, Malformed> {
+pub(crate) fn parse(raw: &RawValue, shop_id: i64) -> Result<Sale, Box<Malformed>> {
     let View::Object(members) = view(raw) else {
         let refusal = Refusal::invalid(texts::NOT_A_SALE.to_owned());
-        return Err(Malformed { number: None, sent_number: None, refusal });
+        return Err(Malformed { number: None, sent_number: None, refusal }.into());
     };
     let members = Members { place: String::new(), members };
     let number = number(&members).map_err(|refusal| {
@@ -64,12 +64,10 @@ pub(crate) fn parse(raw: &RawValue, shop_id: i64) -> Result<Sale, Malformed> {
             View::Text(text) => Some(text.chars().take(MAX_NUMBER_CHARS).collect()),
             _ => None,
         });
-        Malformed { number: None, sent_number: sent, refusal }
+        Box::new(Malformed { number: None, sent_number: sent, refusal })
     })?;
-    content(&members, shop_id, number.clone()).map_err(|refusal| Malformed {
-        number: number.clone(),
-        sent_number: number,
-        refusal,
+    content(&members, shop_id, number.clone()).map_err(|refusal| {
+        Box::new(Malformed { number: number.clone(), sent_number: number, refusal })
     })
 }
 

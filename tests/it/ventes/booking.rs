@@ -24,14 +24,13 @@ pub(crate) async fn a_sale_is_booked_whole(db: &Db) {
     let lines: Vec<_> = created
         .lignes
         .iter()
-        .map(|l| (l.article_nom.as_str(), l.quantite, l.prix_unitaire.as_str(), l.sous_total.as_str()))
+        .map(|l| {
+            (l.article_nom.as_str(), l.quantite, l.prix_unitaire.as_str(), l.sous_total.as_str())
+        })
         .collect();
     assert_eq!(
         lines,
-        [
-            ("iPhone 13", 2, "25000.50", "50001.00"),
-            ("Samsung S24", 1, "40000.00", "40000.00")
-        ]
+        [("iPhone 13", 2, "25000.50", "50001.00"), ("Samsung S24", 1, "40000.00", "40000.00")]
     );
     static SALE: Sql = Sql::both("SELECT * FROM ventes WHERE boutique_id = $1");
     let row = db.read_one(&SALE, args![shop.id]).await.unwrap().unwrap();
@@ -91,7 +90,8 @@ pub(crate) async fn unusable_articles_look_alike(db: &Db) {
         let text = format!("Article {article} non trouvé dans cette boutique");
         assert_eq!(refusal(&outcomes[0]), (Code::UnknownArticle, text.as_str()));
     }
-    let foreign = format!(r#"{{"boutique_id":{},"lignes":[{{"article_id":{}}}]}}"#, other.id, other.a);
+    let foreign =
+        format!(r#"{{"boutique_id":{},"lignes":[{{"article_id":{}}}]}}"#, other.id, other.a);
     let outcomes = send(db, &shop.origin(), &[foreign]).await;
     assert_eq!(refusal(&outcomes[0]), (Code::ForeignShop, "Accès refusé: boutique non autorisée"));
     assert_eq!(stock(db, other.a).await, 10);
@@ -108,7 +108,13 @@ pub(crate) async fn generated_numbers_take_the_next_free_index(db: &Db) {
     let two = send(
         db,
         &second,
-        &[unnumbered.clone(), too_many, unnumbered.clone(), shop.sale("V-1", shop.b, 1), unnumbered.clone()],
+        &[
+            unnumbered.clone(),
+            too_many,
+            unnumbered.clone(),
+            shop.sale("V-1", shop.b, 1),
+            unnumbered.clone(),
+        ],
     )
     .await;
     let refused = (format!("VENTE-{}-20261120100000-1", shop.id), "STOCK_INSUFFISANT");
@@ -121,7 +127,9 @@ pub(crate) async fn dates_are_booked_as_designed(db: &Db) {
     let shop = Shop::open(db).await;
     let dated = |number: &str, date: &str| {
         let b = shop.b;
-        format!(r#"{{"numero_facture":"{number}","date_vente":"{date}","lignes":[{{"article_id":{b}}}]}}"#)
+        format!(
+            r#"{{"numero_facture":"{number}","date_vente":"{date}","lignes":[{{"article_id":{b}}}]}}"#
+        )
     };
     let origin = shop.origin();
     let all = [
@@ -159,7 +167,9 @@ pub(crate) async fn a_malformed_sale_never_touches_its_neighbours(db: &Db) {
         format!(r#"{{"numero_facture":"N","lignes":[{{"article_id":{a},"quantite":1e400}}]}}"#),
         format!(r#"{{"lignes":[{{"article_id":{a},"prix_unitaire":1.005}}]}}"#),
         format!(r#"{{"note":"\u0000","lignes":[{{"article_id":{a},"quantite":"1"}}]}}"#),
-        format!(r#"{{"lignes":[{{"article_id":{a},"quantite":1000000000,"prix_unitaire":9999999999}}]}}"#),
+        format!(
+            r#"{{"lignes":[{{"article_id":{a},"quantite":1000000000,"prix_unitaire":9999999999}}]}}"#
+        ),
     ];
     let mut all = vec![shop.sale("V-1", a, 1)];
     all.extend(bad.clone());
@@ -227,6 +237,26 @@ pub(crate) async fn forty_buyers_share_a_stock_of_ten(db: &Db) {
         }
     }
     assert_eq!((sold, stock(db, shop.a).await, sales(db, &shop).await), (10, 0, 10));
+    audit(db, &shop).await;
+}
+
+/// Without lanes, too, one number is one sale (I-21).
+pub(crate) async fn one_number_sent_at_once_is_one_sale(db: &Db) {
+    let shop = std::sync::Arc::new(Shop::open(db).await);
+    let senders = (0..12).map(|_| {
+        let (db, shop) = (db.clone(), std::sync::Arc::clone(&shop));
+        tokio::spawn(async move {
+            let sale = shop.sale("V-1", shop.a, 1);
+            words(&send(&db, &shop.origin(), &[sale]).await)[0]
+        })
+    });
+    let mut found = Vec::new();
+    for sender in senders.collect::<Vec<_>>() {
+        found.push(sender.await.unwrap());
+    }
+    found.sort_unstable();
+    assert_eq!((found[0], &found[1..]), ("+", &["+again"; 11][..]));
+    assert_eq!((stock(db, shop.a).await, sales(db, &shop).await), (9, 1));
     audit(db, &shop).await;
 }
 

@@ -7,16 +7,20 @@
 //! lines_of_one_article_are_summed_and_kept_apart, unusable_articles_look_alike,
 //! generated_numbers_take_the_next_free_index, dates_are_booked_as_designed,
 //! a_malformed_sale_never_touches_its_neighbours, an_unexpected_error_is_one_sales_error,
-//! forty_buyers_share_a_stock_of_ten, splitting_a_batch_changes_nothing}`
+//! forty_buyers_share_a_stock_of_ten,
+//! one_number_sent_at_once_is_one_sale, splitting_a_batch_changes_nothing}`
 //!
 //! `repeats::{an_undelivered_sale_is_reported_again, a_delivered_sale_is_a_duplicate,
 //! a_stuck_outbox_is_released, a_taken_number_is_a_conflict, the_first_of_a_batch_wins,
 //! a_rejection_is_counted_then_closed, a_default_price_may_be_written_out}`
 //!
+//! `model::random_batches_agree_with_the_model`
+//!
 //! `reference::{the_demo_data_loads_twice, a_wrong_seed_changes_nothing, a_moved_stock_is_kept,
 //! a_key_proves_itself, a_terminal_is_known_by_its_serial}`
 
 pub(crate) mod booking;
+pub(crate) mod model;
 pub(crate) mod reference;
 pub(crate) mod repeats;
 
@@ -158,8 +162,7 @@ pub(crate) async fn audit(db: &Db, shop: &Shop) {
          COALESCE((SELECT SUM(l.quantite * l.prix_unitaire) FROM lignes_vente l \
          WHERE l.vente_id = v.id), -1)",
     );
-    for (what, sql) in
-        [("stock", &WRONG_STOCK), ("lines", &WRONG_LINES), ("totals", &WRONG_TOTALS)]
+    for (what, sql) in [("stock", &WRONG_STOCK), ("lines", &WRONG_LINES), ("totals", &WRONG_TOTALS)]
     {
         assert_eq!(integer(db, sql, shop.id).await, 0, "{what}");
     }

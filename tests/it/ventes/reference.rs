@@ -35,7 +35,10 @@ pub(crate) async fn a_wrong_seed_changes_nothing(db: &Db) {
         [
             "articles[2].id: the same as in articles[0]".to_owned(),
             "terminaux[0].boutique_id: no shop has the id 987654321987".to_owned(),
-            format!("articles[1].boutique_id: article {foreign} belongs to shop {} and cannot move", other.id),
+            format!(
+                "articles[1].boutique_id: article {foreign} belongs to shop {} and cannot move",
+                other.id
+            ),
         ]
     );
     static NAME: Sql = Sql::both("SELECT nom FROM boutiques WHERE id = $1");
@@ -98,7 +101,9 @@ pub(crate) async fn a_terminal_is_known_by_its_serial(db: &Db) {
     seed::load(db, &seed).await.unwrap();
     let terminal = ventes::terminal(db, &format!("Nu{id}")).await.unwrap().unwrap();
     assert_eq!((terminal.nom.as_str(), terminal.boutique), ("Nu", None));
-    for unknown in [format!("Off{id}"), format!("nu{id}"), format!("Nu{id} "), String::new(), "\0".into()] {
+    for unknown in
+        [format!("Off{id}"), format!("nu{id}"), format!("Nu{id} "), String::new(), "\0".into()]
+    {
         assert_eq!(ventes::terminal(db, &unknown).await.unwrap(), None, "{unknown:?}");
     }
 }

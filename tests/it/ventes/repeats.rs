@@ -128,7 +128,9 @@ pub(crate) async fn a_default_price_may_be_written_out(db: &Db) {
     let shop = Shop::open(db).await;
     let a = shop.a;
     let priced = |price: &str| {
-        format!(r#"{{"numero_facture":"V-1","mode_paiement":"CASH","lignes":[{{"article_id":{a},"prix_unitaire":{price}}}]}}"#)
+        format!(
+            r#"{{"numero_facture":"V-1","mode_paiement":"CASH","lignes":[{{"article_id":{a},"prix_unitaire":{price}}}]}}"#
+        )
     };
     send(db, &shop.origin(), &[shop.sale("V-1", a, 1)]).await;
     assert_eq!(words(&send(db, &shop.origin(), &[priced("40000")]).await), ["+again"]);

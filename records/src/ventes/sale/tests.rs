@@ -5,21 +5,21 @@ use crate::ventes::{Code, money, texts};
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
-fn read(text: &str) -> Result<Sale, Malformed> {
+fn read(text: &str) -> Result<Sale, Box<Malformed>> {
     let raw: &RawValue = serde_json::from_str(text).expect("valid JSON");
     parse(raw, 2)
 }
 
 /// A sale with `members` besides one good line.
-fn with(members: &str) -> Result<Sale, Malformed> {
+fn with(members: &str) -> Result<Sale, Box<Malformed>> {
     read(&format!(r#"{{{members},"lignes":[{{"article_id":6}}]}}"#))
 }
 
-fn with_line(line: &str) -> Result<Sale, Malformed> {
+fn with_line(line: &str) -> Result<Sale, Box<Malformed>> {
     read(&format!(r#"{{"lignes":[{{"article_id":6}},{line}]}}"#))
 }
 
-fn message(result: Result<Sale, Malformed>) -> String {
+fn message(result: Result<Sale, Box<Malformed>>) -> String {
     result.map_or_else(|malformed| malformed.refusal.message, |sale| format!("accepted: {sale:?}"))
 }
 
