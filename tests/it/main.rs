@@ -4,7 +4,7 @@
 mod app;
 mod conformance;
 mod faultproxy;
-mod recipe;
 mod outbox;
+mod recipe;
 mod stores;
 mod tidy;
