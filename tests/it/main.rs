@@ -6,6 +6,7 @@ mod conformance;
 mod faultproxy;
 mod outbox;
 mod recipe;
+mod roles;
 mod stores;
 mod tidy;
 mod worker;

@@ -49,12 +49,24 @@ impl Process {
     /// Starts `relais ARGS` in `dir` with no environment but `env` and what any program needs.
     /// Both outputs go to a file in `dir`.
     pub fn spawn(args: &[&str], env: &[(String, String)], dir: &Path) -> Self {
+        Self::spawn_through(&[], args, env, dir)
+    }
+
+    /// The same through a program that prepares something and then becomes ours (`exec "$@"`).
+    pub fn spawn_through(
+        through: &[&str],
+        args: &[&str],
+        env: &[(String, String)],
+        dir: &Path,
+    ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let log = dir.join(format!("{}-{number}.log", args.first().unwrap_or(&"relais")));
         let file = std::fs::File::create(&log).unwrap_or_else(|e| panic!("{}: {e}", log.display()));
-        let mut command = Command::new(relais_binary());
-        command.args(args).current_dir(dir).env_clear().env("RUST_BACKTRACE", "1");
+        let ours = relais_binary().to_str().expect("a plain path");
+        let mut words = through.iter().chain([&ours]).chain(args);
+        let mut command = Command::new(words.next().expect("there is a program"));
+        command.args(words).current_dir(dir).env_clear().env("RUST_BACKTRACE", "1");
         for name in ["PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -187,6 +199,11 @@ impl TestApp {
     /// Starts a killed or ended worker again.
     pub fn restart_worker(&mut self, number: usize) {
         self.workers[number] = self.spawn(&["worker"]);
+    }
+
+    /// Where its processes run, and where their `relais.toml` and `.env` would be.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Another scheduler; returns its number.

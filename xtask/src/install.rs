@@ -21,6 +21,7 @@ const NEEDS: &[Need] = &[
     Need { programs: &["sshd"], package: "openssh-server" },
     Need { programs: &["chromium", "chromium-browser", "google-chrome"], package: "chromium" },
     Need { programs: &["curl"], package: "curl" },
+    Need { programs: &["faketime"], package: "faketime" },
 ];
 
 /// Keeps packages from starting the servers they bring: the tests start their own, and a server on

@@ -1,0 +1,74 @@
+//! SIGTERM stops gently, a second one at once.
+
+use super::{PATIENCE, SERIAL, assert_books, post_behind, printed, sales, shop, until};
+use db::{Sql, args};
+use std::time::{Duration, Instant};
+use tests::app::TestApp;
+use tests::stores::{Deployment, Stores};
+
+pub(super) async fn idle_roles_stop_within_a_second(stores: Stores) {
+    let mut app = TestApp::on(stores, &[]);
+    app.seed(&shop()).await;
+    app.start_api().await;
+    app.start_worker();
+    app.start_scheduler();
+    // A first sale shows that every part is up; from then on there is nothing to do.
+    let answer = app.post_sales(SERIAL, &sales("S", 1)).await.unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.text);
+    printed(&app.schedulers[0], "started").await;
+    let schedulers = app.schedulers.iter_mut();
+    for process in app.apis.iter_mut().chain(&mut app.workers).chain(schedulers) {
+        let start = Instant::now();
+        process.terminate();
+        let status = process.wait(PATIENCE).await;
+        assert_eq!(status.and_then(|s| s.code()), Some(0), "{}", process.log());
+        // The promise is one second; a machine full of other tests gets a second more.
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(2), "{took:?}: {}", process.log());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_worker_finishes_its_batch_and_a_second_signal_ends_it_at_once() {
+    if !Deployment::Postgres.is_chosen() {
+        return;
+    }
+    let mut app = TestApp::on(
+        Deployment::Postgres.fresh().await,
+        &[("RELAIS_QUEUE_LEASE_SECONDS", "2"), ("RELAIS_API_WAIT_SECONDS", "20")],
+    );
+    app.seed(&shop()).await;
+    app.start_api().await;
+    for second_signal in [false, true] {
+        let db = app.stores.db().await;
+        let number = app.start_worker();
+        let mut lock = db.begin().await.unwrap();
+        static ARTICLE: Sql = Sql::both("SELECT id FROM articles WHERE id = 6 {lock}");
+        lock.row(&ARTICLE, args![]).await.unwrap().expect("the article is there");
+        let answer = post_behind(&app, &sales(&format!("T{number}"), 1));
+        static RUNNING: Sql = Sql::both("SELECT id FROM jobs WHERE state = 'running'");
+        until("the worker has the batch", async || {
+            db.read_one(&RUNNING, args![]).await.unwrap().is_some()
+        })
+        .await;
+        let worker = &mut app.workers[number];
+        worker.terminate();
+        printed(worker, "stopping: no new work").await;
+        assert!(worker.is_running());
+        if second_signal {
+            let start = Instant::now();
+            worker.terminate();
+            let status = worker.wait(PATIENCE).await.expect("it ends");
+            assert_eq!(status.code(), Some(1), "{}", worker.log());
+            assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+            lock.rollback().await.unwrap();
+            app.start_worker();
+        } else {
+            lock.rollback().await.unwrap();
+            let status = worker.wait(PATIENCE).await.expect("it ends");
+            assert_eq!(status.code(), Some(0), "{}", worker.log());
+        }
+        assert_eq!(answer.await.unwrap(), Some(201));
+    }
+    assert_books(&app.stores.db().await, 2).await;
+}
