@@ -132,9 +132,8 @@ impl Tills {
         );
         static STOCK: Sql =
             Sql::both("SELECT quantite_stock FROM articles WHERE boutique_id = $1 ORDER BY id");
-        static REJECTED: Sql = Sql::both(
-            "SELECT numero_facture, traitee FROM ventes_rejetees WHERE boutique_id = $1",
-        );
+        static REJECTED: Sql =
+            Sql::both("SELECT numero_facture, traitee FROM ventes_rejetees WHERE boutique_id = $1");
         audit(&self.db, &self.shop).await;
         let id = self.shop.id;
         let mut booked = Vec::new();

@@ -84,8 +84,12 @@ fn command() -> impl Strategy<Value = Command> {
     let terminal = prop_oneof![3 => Just(1_usize), 1 => Just(2_usize)];
     let again = prop_oneof![2 => Just(None), 1 => (1_usize..4).prop_map(Some)];
     let lost = prop::bool::weighted(0.3);
-    (terminal, vec(pick(), 1..5), lost, again)
-        .prop_map(|(terminal, picks, lost, again)| Command { terminal, picks, lost, again })
+    (terminal, vec(pick(), 1..5), lost, again).prop_map(|(terminal, picks, lost, again)| Command {
+        terminal,
+        picks,
+        lost,
+        again,
+    })
 }
 
 fn pick() -> impl Strategy<Value = Pick> {
@@ -96,8 +100,7 @@ fn pick() -> impl Strategy<Value = Pick> {
 }
 
 fn content() -> impl Strategy<Value = Content> {
-    (prop::bool::weighted(0.9), vec(line(), 1..4))
-        .prop_map(|(paid, lines)| Content { paid, lines })
+    (prop::bool::weighted(0.9), vec(line(), 1..4)).prop_map(|(paid, lines)| Content { paid, lines })
 }
 
 fn line() -> impl Strategy<Value = Line> {
@@ -114,8 +117,11 @@ fn line() -> impl Strategy<Value = Line> {
         1 => Just(Price::Explicit(0)),
         2 => (1_i64..100_000).prop_map(Price::Explicit),
     ];
-    (article, quantity, price)
-        .prop_map(|(article, quantity, price)| Line { article, quantity, price })
+    (article, quantity, price).prop_map(|(article, quantity, price)| Line {
+        article,
+        quantity,
+        price,
+    })
 }
 
 impl Command {

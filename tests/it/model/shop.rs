@@ -91,7 +91,9 @@ impl Model {
         let key = (terminal, number.clone().unwrap_or_default(), fingerprint(&sale.content, raw));
         let (word, total) = match self.decide(job, terminal, sale) {
             Ok((word, total)) => {
-                if word == "+" && let Some(closed) = self.rejected.get_mut(&key) {
+                if word == "+"
+                    && let Some(closed) = self.rejected.get_mut(&key)
+                {
                     *closed = true;
                 }
                 (word, total)
@@ -145,8 +147,7 @@ impl Model {
             None => self.generated.push(total.clone()),
             Some(number) => {
                 let total = total.clone();
-                let sale =
-                    Booked { terminal, content, total, reported_by: job, delivered: false };
+                let sale = Booked { terminal, content, total, reported_by: job, delivered: false };
                 self.numbered.insert(number.clone(), sale);
             }
         }
@@ -164,8 +165,11 @@ impl Model {
 
     /// Every rejection's number and whether it is closed, sorted.
     pub(super) fn rejected(&self) -> Vec<(String, bool)> {
-        let mut all: Vec<_> =
-            self.rejected.iter().map(|((_, number, _), closed)| (number.clone(), *closed)).collect();
+        let mut all: Vec<_> = self
+            .rejected
+            .iter()
+            .map(|((_, number, _), closed)| (number.clone(), *closed))
+            .collect();
         all.sort();
         all
     }

@@ -163,7 +163,8 @@ pub(crate) fn outcomes(answer: &Value, sent: usize) -> Vec<(String, String)> {
     let created = answer["ventes_creees"].as_array().expect("always a list");
     let errors = answer["ventes_erreurs"].as_array().map_or(&[][..], Vec::as_slice);
     let figures = &answer["statistiques"];
-    let (total, good, bad) = (&figures["total_envoyees"], &figures["reussies"], &figures["erreurs"]);
+    let (total, good, bad) =
+        (&figures["total_envoyees"], &figures["reussies"], &figures["erreurs"]);
     assert_eq!((total, good, bad), (&sent.into(), &created.len().into(), &errors.len().into()));
     assert_eq!(created.len() + errors.len(), sent, "{answer}");
     assert_eq!(answer["ventes_erreurs"].is_null(), errors.is_empty(), "{answer}");
@@ -208,7 +209,10 @@ fn hundredths(money: &Value) -> i128 {
 
 /// Asks for the job that an answer names until it is done.
 pub(crate) async fn job_done(app: &TestApp, serial: &str, pending: &Answer) -> Value {
-    let path = pending.json()["job"].as_str().expect("a 202 names its job").to_owned();
+    let path = pending.json()["job"]
+        .as_str()
+        .unwrap_or_else(|| panic!("not a 202: {pending:?}"))
+        .to_owned();
     let start = Instant::now();
     loop {
         let request = app.http().get(app.url(0, &path)).header("X-Device-Serial", serial);

@@ -36,11 +36,9 @@ pub(super) async fn a_number_is_one_sale_of_its_shop_only(deployment: Deployment
     let (case, elsewhere) = (Case::open(deployment).await, Case::open(deployment).await);
     let one = sale("V-1", &format!(r#""article_id":{}"#, case.shop.a));
     assert_eq!(case.words(std::slice::from_ref(&one)).await, ["+"]);
-    let answer = case.send_by(2, std::slice::from_ref(&one), "").await.json();
-    assert_eq!(
-        answer["ventes_erreurs"].to_string(),
-        r#"[{"index":1,"numero_facture":"V-1","erreur":"Le numéro V-1 est déjà utilisé par une autre vente de cette boutique","code":"NUMERO_EN_CONFLIT","reessayable":false}]"#
-    );
+    let answer = case.send_by(2, std::slice::from_ref(&one), "").await;
+    let expected = r#""ventes_erreurs":[{"index":1,"numero_facture":"V-1","erreur":"Le numéro V-1 est déjà utilisé par une autre vente de cette boutique","code":"NUMERO_EN_CONFLIT","reessayable":false}]}"#;
+    assert!(answer.text.ends_with(expected), "{}", answer.text);
     let other = sale(" V-1 ", &format!(r#""article_id":{},"quantite":2"#, case.shop.a));
     assert_eq!(case.words(&[other]).await, ["NUMERO_EN_CONFLIT"]);
     let there = sale("V-1", &format!(r#""article_id":{}"#, elsewhere.shop.a));

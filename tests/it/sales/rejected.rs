@@ -23,9 +23,7 @@ pub(super) async fn a_foreign_article_looks_like_an_unknown_one(deployment: Depl
 }
 
 /// C-17, D-15, I-9, R-002-47: each re-send is evaluated afresh.
-pub(super) async fn a_refused_sale_is_kept_whole_and_closed_by_its_success(
-    deployment: Deployment,
-) {
+pub(super) async fn a_refused_sale_is_kept_whole_and_closed_by_its_success(deployment: Deployment) {
     static ROW: Sql = Sql::both("SELECT * FROM ventes_rejetees WHERE boutique_id = $1");
     static RESTOCK: Sql = Sql::both(
         "UPDATE articles SET quantite_stock = quantite_stock + 5, \

@@ -12,12 +12,10 @@ pub(super) async fn a_sale_sent_again_is_a_duplicate_to_the_letter(deployment: D
     let case = Case::open(deployment).await;
     let line = format!(r#""article_id":{}"#, case.shop.a);
     assert_eq!(case.words(&[sale("VENTE-001", &line)]).await, ["+"]);
-    let answer = case.send(&[sale("VENTE-001", &line), sale("VENTE-002", &line)]).await.json();
-    assert_eq!(
-        answer["ventes_erreurs"].to_string(),
-        r#"[{"index":1,"numero_facture":"VENTE-001","erreur":"Vente VENTE-001 existe déjà, ignorée","code":"DUPLICATE","deja_synchronisee":true,"reessayable":false}]"#
-    );
-    assert_eq!(outcomes(&answer, 2)[1].1, "+", "the others go on");
+    let answer = case.send(&[sale("VENTE-001", &line), sale("VENTE-002", &line)]).await;
+    let expected = r#""ventes_erreurs":[{"index":1,"numero_facture":"VENTE-001","erreur":"Vente VENTE-001 existe déjà, ignorée","code":"DUPLICATE","deja_synchronisee":true,"reessayable":false}]}"#;
+    assert!(answer.text.ends_with(expected), "{}", answer.text);
+    assert_eq!(outcomes(&answer.json(), 2)[1].1, "+", "the others go on");
     assert_eq!(stock(&case.db, case.shop.a).await, 8);
     case.close().await;
 }

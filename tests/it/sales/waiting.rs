@@ -87,7 +87,8 @@ async fn until_count(db: &Db, sql: &'static Sql, count: i64) {
 pub(super) async fn a_job_is_shown_to_its_terminal_and_to_readers_only(deployment: Deployment) {
     let case = super::Case::open(deployment).await;
     let id = case.shop.id;
-    let (reader, other) = (format!("r{id}.lecture-secrete"), format!("w{id}.ecriture-secrete"));
+    let (reader, other) =
+        (format!("r{id}.lecture-tres-secrete"), format!("w{id}.ecriture-tres-secrete"));
     let keys = json!({"cles_api": [
         {"cle": reader, "nom": "R", "portees": ["jobs:read"]},
         {"cle": other, "nom": "W", "portees": ["jobs:write"]},
@@ -109,6 +110,6 @@ pub(super) async fn a_job_is_shown_to_its_terminal_and_to_readers_only(deploymen
         assert_eq!(hidden.status, 404, "{value}: {}", hidden.text);
         assert!(!hidden.text.contains("V-1"), "{}", hidden.text);
     }
-    assert_eq!(ask("X-API-Key", &format!("r{id}.faux")).await.status, 401);
+    assert_eq!(ask("X-API-Key", &format!("r{id}.faux-mais-assez-long")).await.status, 401);
     case.close().await;
 }
