@@ -14,6 +14,7 @@ mod waiting;
 
 use crate::ventes::{Shop, audit};
 use db::Db;
+use queue::{Claim, NewJob, Outcome};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use tests::app::{Answer, TestApp};
@@ -118,6 +119,23 @@ impl Case {
     pub(crate) async fn send_by(&self, terminal: usize, sales: &[String], prefer: &str) -> Answer {
         let body = format!("[{}]", sales.join(","));
         post(self.app, PATH, &self.serial(terminal), prefer, body).await
+    }
+
+    /// Sends a batch that is only accepted, and waits until its job is done: a job of nobody's
+    /// queue stands at the head of the shop's lane until the 202 has come.
+    pub(crate) async fn accepted(&self, terminal: usize, sales: &[String]) -> (Answer, Value) {
+        let engine = self.app.stores.engine().await;
+        let queue = format!("gate-{}", self.shop.id);
+        let mut gate = NewJob::new("gate", &queue, "{}");
+        gate.lane = Some(format!("boutique:{}", self.shop.id));
+        engine.enqueue(&[gate]).await.unwrap();
+        let answer = self.send_by(terminal, sales, "respond-async").await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        let claim = Claim { queue, worker: "gate".to_owned(), limit: 1, lease: PATIENCE };
+        let gate = engine.claim(&claim).await.unwrap().remove(0);
+        engine.finish(&[(gate.ticket, Outcome::Done { result: None })]).await.unwrap();
+        let job = job_done(self.app, &self.serial(terminal), &answer).await;
+        (answer, job)
     }
 
     /// Sends one batch whose answer must be complete; returns what became of each sale.

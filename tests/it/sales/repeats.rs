@@ -1,6 +1,6 @@
 //! Sales that come again, after an answer that arrived and after one that did not (C-8).
 
-use super::{Case, PATH, RELEASE_AFTER, job_done, outcomes, post, sale};
+use super::{Case, PATH, RELEASE_AFTER, outcomes, post, sale};
 use crate::ventes::{sales, stock};
 use chrono::{DateTime, Utc};
 use db::{Sql, args};
@@ -24,11 +24,9 @@ pub(super) async fn a_sale_sent_again_is_a_duplicate_to_the_letter(deployment: D
 pub(super) async fn a_sale_that_was_only_accepted_is_reported_once_more(deployment: Deployment) {
     let case = Case::open(deployment).await;
     let one = sale("V-1", &format!(r#""article_id":{}"#, case.shop.a));
-    let pending = case.send_by(1, std::slice::from_ref(&one), "respond-async").await;
-    assert_eq!(pending.status, 202, "{}", pending.text);
+    let (pending, job) = case.accepted(1, std::slice::from_ref(&one)).await;
     assert_eq!(pending.headers["preference-applied"], "respond-async");
     assert_eq!(pending.headers["location"], pending.json()["job"].as_str().unwrap());
-    let job = job_done(case.app, &case.serial(1), &pending).await;
     assert_eq!(job["response"]["ventes"][0]["creee"]["numero_facture"], "V-1");
     assert_eq!(stock(&case.db, case.shop.a).await, 9);
     assert_eq!(case.words(std::slice::from_ref(&one)).await, ["+again"]);
@@ -61,9 +59,7 @@ pub(super) async fn an_unnumbered_batch_is_one_request_until_its_answer_was_deli
 ) {
     let case = Case::open(deployment).await;
     let one = [format!(r#"{{"lignes":[{{"article_id":{}}}]}}"#, case.shop.b)];
-    let pending = case.send_by(1, &one, "respond-async").await;
-    assert_eq!(pending.status, 202, "{}", pending.text);
-    job_done(case.app, &case.serial(1), &pending).await;
+    case.accepted(1, &one).await;
     let first = case.outcomes(&one).await;
     assert_eq!((first[0].1.as_str(), sales(&case.db, &case.shop).await), ("+", 1));
     // Delivered by now: an equal cash sale is another sale, under another number.
@@ -71,8 +67,7 @@ pub(super) async fn an_unnumbered_batch_is_one_request_until_its_answer_was_deli
     assert_eq!((second[0].1.as_str(), sales(&case.db, &case.shop).await), ("+", 2));
     assert_ne!(first[0].0, second[0].0);
     // Another terminal's equal batch is its own.
-    let pending = case.send_by(1, &one, "respond-async").await;
-    job_done(case.app, &case.serial(1), &pending).await;
+    case.accepted(1, &one).await;
     let body = format!("[{}]", one[0]);
     let other = post(case.app, PATH, &case.serial(2), "", body).await.json();
     assert_eq!(outcomes(&other, 1)[0].1, "+");

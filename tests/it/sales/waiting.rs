@@ -95,8 +95,7 @@ pub(super) async fn a_job_is_shown_to_its_terminal_and_to_readers_only(deploymen
     ]});
     records::seed::load(&case.db, &keys.to_string()).await.unwrap();
     let one = sale("V-1", &format!(r#""article_id":{}"#, case.shop.a));
-    let pending = case.send_by(1, &[one], "respond-async").await;
-    let done = job_done(case.app, &case.serial(1), &pending).await;
+    let (pending, done) = case.accepted(1, &[one]).await;
     assert_eq!((&done["state"], &done["error"]), (&"done".into(), &json!(null)));
     let path = pending.json()["job"].as_str().unwrap().to_owned();
     let ask = async |name: &str, value: &str| -> Answer {
