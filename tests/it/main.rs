@@ -4,7 +4,10 @@
 mod app;
 mod conformance;
 mod faultproxy;
+mod model;
 mod outbox;
 mod recipe;
+mod sales;
 mod stores;
 mod tidy;
+mod ventes;
