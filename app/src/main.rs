@@ -142,7 +142,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
         db => db?,
     };
     if roles.demo {
-        seed::load(&db, seed::DEMO).await.context("the demo data cannot be loaded")?;
+        seed::load_demo(&db).await.context("the demo data cannot be loaded")?;
     }
     let engine = store::open_queue(&settings, db)?;
     let catalog = Arc::new(catalog);

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use link::Link;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -21,6 +21,9 @@ use uuid::Uuid;
 const STEP: usize = 1_000;
 /// An index that knows nothing is filled from the record this often at the most.
 const FILL_EVERY: Duration = Duration::from_millis(200);
+/// The first ready jobs are shown to the index this often, whatever it knows: ids that were popped
+/// by a process that died, or lost with a stale replica, are always among the first.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// The index and the way to ring other processes.
 #[derive(Clone)]
@@ -28,6 +31,7 @@ pub(crate) struct Index {
     link: Arc<Link>,
     keys: keys::Keys,
     filled: Arc<Mutex<HashMap<String, Instant>>>,
+    swept: Arc<Mutex<HashMap<String, Instant>>>,
     id: Uuid,
 }
 
@@ -40,7 +44,13 @@ pub(crate) struct Unreachable(pub(crate) String);
 pub(crate) fn start(bell: &Arc<Bell>, url: &str, prefix: &str) -> Result<Index, Error> {
     let link = Link::new(url).map_err(Error::Settings)?;
     let keys = keys::Keys::new(prefix);
-    let index = Index { link: Arc::new(link), keys, filled: Arc::default(), id: bell.id };
+    let index = Index {
+        link: Arc::new(link),
+        keys,
+        filled: Arc::default(),
+        swept: Arc::default(),
+        id: bell.id,
+    };
     bell.start(Box::new(index.clone()));
     tokio::spawn(listen(Arc::downgrade(bell), index.clone()));
     Ok(index)
@@ -49,6 +59,7 @@ pub(crate) fn start(bell: &Arc<Bell>, url: &str, prefix: &str) -> Result<Index, 
 impl Index {
     /// Takes the ids that come first; whoever got them must claim their rows.
     pub(crate) async fn pop(&self, queue: &str, limit: usize) -> Result<Vec<Uuid>, Unreachable> {
+        lock(&self.swept).entry(queue.to_owned()).or_insert_with(Instant::now);
         let mut pipe = redis::pipe();
         pipe.cmd("ZPOPMIN").arg(self.keys.ready(queue)).arg(limit.min(STEP));
         let (popped,): (Vec<(Vec<u8>, f64)>,) = self.link.run(&pipe).await?;
@@ -75,13 +86,25 @@ impl Index {
 
     /// Whether it is time to compare an index that knows nothing with the record.
     pub(crate) fn may_fill(&self, queue: &str) -> bool {
-        let mut filled = self.filled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut filled = lock(&self.filled);
         let now = Instant::now();
         let due = filled.get(queue).is_none_or(|last| now.duration_since(*last) >= FILL_EVERY);
         if due {
             filled.insert(queue.to_owned(), now);
         }
         due
+    }
+
+    /// Queues that this process claims from and whose first jobs are to be shown again.
+    pub(crate) fn take_sweeps(&self) -> Vec<String> {
+        let now = Instant::now();
+        let mut swept = lock(&self.swept);
+        let due = swept.iter_mut().filter(|(_, last)| now.duration_since(**last) >= SWEEP_EVERY);
+        due.map(|(queue, last)| {
+            *last = now;
+            queue.clone()
+        })
+        .collect()
     }
 
     pub(crate) async fn ping(&self) -> Result<(), Error> {
@@ -145,6 +168,10 @@ async fn next(bell: &Weak<Bell>, heard: &mut link::Messages) -> Option<String> {
             Err(_) => {}
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod api;
 mod app;
 mod conformance;
 mod faultproxy;
-mod recipe;
 mod outbox;
+mod recipe;
 mod stores;
 mod tidy;

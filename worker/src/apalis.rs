@@ -53,9 +53,15 @@ impl Backend for Stream {
     fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-        _: &WorkerContext,
+        worker: &WorkerContext,
     ) -> Poll<Option<Result<Task<Work>, Infallible>>> {
-        self.work.poll_recv(cx).map(|work| work.map(|work| Ok(Task::new(work))))
+        let work = self.work.poll_recv(cx);
+        if matches!(work, Poll::Ready(None)) {
+            // The end of a stream alone leaves an idle worker waiting for ever. It is running now,
+            // which is the one state that `stop` asks for; jobs in hand are still waited for.
+            let _ = worker.stop();
+        }
+        work.map(|work| work.map(|work| Ok(Task::new(work))))
     }
 
     /// Called once the stream has ended and no job runs. apalis waits for a stop all the same: a

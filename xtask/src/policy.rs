@@ -208,7 +208,6 @@ mod tests {
             "GPL-3.0",
             "MIT AND GPL-3.0",
             "(MIT OR ISC) AND AGPL-3.0",
-            "MIT OR",
             "(MIT",
             "MIT WITH Something",
             "MIT ISC",

@@ -9,6 +9,9 @@ use db::{Dialect, Row, Sql, Tx, args};
 use std::time::Duration;
 use uuid::Uuid;
 
+/// What an empty index is shown: enough that this is rare, few enough that it is quick.
+const FILL: i64 = 10_000;
+
 macro_rules! claim {
     ($picked:literal) => {
         concat!(
@@ -80,7 +83,10 @@ impl Record {
                 }
                 continue;
             }
-            if filled || !index.may_fill(&claim.queue) || !self.fill(index, &claim.queue).await? {
+            if filled
+                || !index.may_fill(&claim.queue)
+                || !self.fill(index, &claim.queue, FILL).await?
+            {
                 return Ok(Vec::new());
             }
             filled = true;
@@ -93,11 +99,9 @@ impl Record {
         in_order(&self.db.write(&PROPOSED, values).await?)
     }
 
-    /// Shows the index the first ready jobs; returns whether there were any.
-    async fn fill(&self, index: &Index, queue: &str) -> Result<bool, Error> {
-        /// Enough that filling is rare, few enough that it is quick.
-        const FILL: i64 = 10_000;
-        let rows = self.db.read(&HEADS, args![queue, FILL]).await?;
+    /// Shows the index the first `limit` ready jobs; returns whether there were any.
+    pub(super) async fn fill(&self, index: &Index, queue: &str, limit: i64) -> Result<bool, Error> {
+        let rows = self.db.read(&HEADS, args![queue, limit]).await?;
         let entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         Ok(!entries.is_empty() && index.add(queue, &entries).await.is_ok())
     }

@@ -63,6 +63,11 @@ impl Record {
     pub(super) async fn upkeep(&self) -> Result<Reaped, Error> {
         let due = self.promote().await?;
         let (recovered, dead) = self.take_back().await?;
+        if let Some(index) = &self.index {
+            for queue in index.take_sweeps() {
+                self.fill(index, &queue, STEP).await?;
+            }
+        }
         let full = u64::try_from(STEP).unwrap_or(u64::MAX);
         Ok(Reaped {
             due,

@@ -46,15 +46,25 @@ pub(crate) async fn two_workers_never_hold_one_job(stage: &Stage) {
 fn in_order() -> Vec<NewJob> {
     let ago = |seconds| Some(clock::now() - Span::seconds(seconds));
     let of = |priority, run_at| NewJob { priority, run_at, ..job() };
-    vec![
+    let mut jobs = vec![
         of(0, ago(10)),
         of(1, ago(30)),
         of(1, ago(20)),
         of(5, ago(60)),
-        of(5, None),
-        of(5, None),
+        of(5, ago(5)),
+        of(5, ago(5)),
         of(9, ago(90)),
-    ]
+    ];
+    // The same instant for two, so that only their ids tell them apart. All other ids fall, so
+    // that no order by id alone looks right.
+    jobs[5].run_at = jobs[4].run_at;
+    let mut ids: Vec<_> = jobs.iter().map(|job| job.id).collect();
+    ids.reverse();
+    ids.swap(4, 5);
+    for (job, id) in jobs.iter_mut().zip(ids) {
+        job.id = id;
+    }
+    jobs
 }
 
 async fn put_shuffled(stage: &Stage, jobs: &[NewJob]) {
@@ -65,9 +75,7 @@ async fn put_shuffled(stage: &Stage, jobs: &[NewJob]) {
 }
 
 pub(crate) async fn the_order_is_priority_then_due_time_then_id(stage: &Stage) {
-    let mut jobs = in_order();
-    // The same instant for both, so that only their ids tell them apart.
-    (jobs[4].run_at, jobs[5].run_at) = (jobs[2].run_at, jobs[2].run_at);
+    let jobs = in_order();
     put_shuffled(stage, &jobs).await;
     let mut order = Vec::new();
     for _ in &jobs {
@@ -77,8 +85,7 @@ pub(crate) async fn the_order_is_priority_then_due_time_then_id(stage: &Stage) {
 }
 
 pub(crate) async fn a_batch_is_claimed_in_the_same_order(stage: &Stage) {
-    let mut jobs = in_order();
-    (jobs[4].run_at, jobs[5].run_at) = (jobs[2].run_at, jobs[2].run_at);
+    let jobs = in_order();
     put_shuffled(stage, &jobs).await;
     let order = ids(&take(stage, jobs.len()).await);
     assert_eq!(order, jobs.iter().map(|job| job.id).collect::<Vec<_>>());

@@ -102,3 +102,29 @@ async fn sqlite_with_redis_is_refused() {
     assert!(matches!(&refused, queue::Error::Settings(_)), "{refused:?}");
     assert!(refused.to_string().to_lowercase().contains("sqlite"), "{refused}");
 }
+
+/// A process that died between taking ids from Redis and claiming their rows, while the queue is
+/// never empty: what it took is among the first, and is shown to Redis again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_lost_by_a_filled_redis_is_found_again() {
+    let Some((redis, stage)) = stage().await else { return };
+    let jobs: Vec<NewJob> = (0..20).map(|_| job()).collect();
+    stage.enqueue(&jobs).await.unwrap();
+    let held = take(&stage, 5).await;
+    assert_eq!(held.len(), 5);
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<String> =
+        redis::cmd("KEYS").arg("*:ready").query_async(&mut connection).await.unwrap();
+    let popped: Vec<(Vec<u8>, f64)> =
+        redis::cmd("ZPOPMIN").arg(&keys).query_async(&mut connection).await.unwrap();
+    let lost = &popped[0].0;
+    until("the lost id is back", async || {
+        stage.reap().await.unwrap();
+        let score: Option<f64> =
+            redis::cmd("ZSCORE").arg(&keys).arg(lost).query_async(&mut connection).await.unwrap();
+        score.is_some()
+    })
+    .await;
+    stage.close().await;
+}

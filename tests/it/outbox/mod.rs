@@ -26,9 +26,9 @@ fn shop() -> Value {
         json!({"id": id, "boutique_id": 2, "nom": format!("Article {id}"), "code": format!("A{id}"),
                "prix_vente": price, "stock": STOCK, "actif": true})
     });
-    let terminals = SERIALS.map(|serial| {
-        json!({"numero_serie": serial, "nom": serial, "boutique_id": 2, "actif": true})
-    });
+    let terminals = SERIALS.map(
+        |serial| json!({"numero_serie": serial, "nom": serial, "boutique_id": 2, "actif": true}),
+    );
     json!({"boutiques": [{"id": 2, "nom": "Ma Boutique", "fuseau": "Africa/Kinshasa"}],
            "terminaux": terminals, "articles": articles, "cles_api": []})
 }

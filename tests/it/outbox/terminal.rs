@@ -102,7 +102,8 @@ impl Terminal {
     fn sell(&mut self) {
         let number = format!("{}-{:05}", self.serial, self.sold.len());
         let lines = (0..self.random.random_range(1..=3)).map(|_| {
-            let (article, price) = super::ARTICLES[self.random.random_range(0..super::ARTICLES.len())];
+            let (article, price) =
+                super::ARTICLES[self.random.random_range(0..super::ARTICLES.len())];
             let hundredths: i64 = price.replace('.', "").parse().expect("a price");
             (article, self.random.random_range(1..=4), hundredths)
         });
@@ -171,7 +172,11 @@ fn check(answer: &SyncResponse, sent: usize, status: u16, text: &str) {
     assert_eq!(answer.message, expected);
     for error in errors {
         assert!((1..=sent as i32).contains(&error.index), "{text}");
-        assert!(error.erreur.contains("existe déjà"), "{} is refused: {text}", error.numero_facture);
+        assert!(
+            error.erreur.contains("existe déjà"),
+            "{} is refused: {text}",
+            error.numero_facture
+        );
     }
     for sale in &answer.ventes_creees {
         let sum: i64 = sale.lignes.iter().map(|line| hundredths(&line.sous_total)).sum();

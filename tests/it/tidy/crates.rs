@@ -89,6 +89,9 @@ pub(crate) fn reachable(tree: &Tree) -> Vec<String> {
     let mut open: Vec<String> = Vec::new();
     for (folder, _) in tree.manifests() {
         let roots = ["src/lib.rs", "src/main.rs", "build.rs", "it/main.rs"];
+        let programs =
+            tree.iter().filter(|(path, _)| path.starts_with(&format!("{folder}/src/bin/")));
+        open.extend(programs.map(|(path, _)| path.to_owned()));
         open.extend(roots.iter().map(|root| format!("{folder}/{root}")));
     }
     let mut seen = BTreeSet::new();

@@ -34,7 +34,8 @@ async fn main() {
         stores.redis_url = redis.as_ref().map(Redis::url);
         let mut times = measure(stores).await;
         times.sort_unstable();
-        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+        let at =
+            |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
         println!("| {} | {:.1} | {:.1} | {:.1} |", deployment.name(), at(0.5), at(0.99), at(1.0));
     }
 }
