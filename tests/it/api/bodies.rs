@@ -165,7 +165,6 @@ async fn a_wrong_body_is_refused_at_once_in_little_memory_and_leaves_nothing() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(Rows::of(&db).await, before);
     let peak = peak_memory(app.apis[0].pid());
-    eprintln!("the API's peak memory: {peak} MiB");
     assert!(peak <= MAX_MEMORY, "{peak} MiB");
 }
 
