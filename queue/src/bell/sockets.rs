@@ -7,6 +7,7 @@ use super::{Bell, Carrier, Gathered, Message};
 use async_trait::async_trait;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -43,22 +44,24 @@ fn open(id: Uuid, file: &Path) -> std::io::Result<Sockets> {
     file.hash(&mut hasher);
     // A socket's path has at most 107 bytes, so it cannot always stand beside the file.
     let directory = PathBuf::from(format!("/tmp/relais-{:016x}", hasher.finish()));
-    make_private(&directory)?;
+    match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
     let own = directory.join(format!("{}.sock", id.simple()));
     let socket = Arc::new(UnixDatagram::bind(&own)?);
-    Ok(Sockets { directory, own, id, socket })
-}
-
-/// Only processes of the same user may ring.
-fn make_private(directory: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    match std::fs::DirBuilder::new().mode(0o700).create(directory) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
+    let sockets = Sockets { directory, own, id, socket };
+    if sockets.is_private()? { Ok(sockets) } else { Err(ErrorKind::PermissionDenied.into()) }
 }
 
 impl Sockets {
+    /// Whether nobody but this process's user can have made the directory or can ring in it.
+    fn is_private(&self) -> std::io::Result<bool> {
+        let (directory, own) = (self.directory.symlink_metadata()?, self.own.symlink_metadata()?);
+        let is_closed = directory.permissions().mode() & 0o077 == 0;
+        Ok(directory.is_dir() && directory.uid() == own.uid() && is_closed)
+    }
+
     fn others(&self) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(&self.directory) else { return Vec::new() };
         entries.flatten().map(|entry| entry.path()).filter(|path| *path != self.own).collect()
@@ -96,6 +99,8 @@ impl Carrier for Sockets {
 impl Drop for Sockets {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.own);
+        // The last one out; with others inside it stays.
+        let _ = std::fs::remove_dir(&self.directory);
     }
 }
 

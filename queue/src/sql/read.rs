@@ -32,7 +32,7 @@ macro_rules! counted {
             "' AS state, count(*) AS jobs, min(run_at) AS oldest, {now} AS moment FROM \
              (SELECT queue, run_at FROM jobs WHERE state = '",
             $state,
-            "' LIMIT 10000) AS sample GROUP BY queue"
+            "' ORDER BY id LIMIT 10000) AS sample GROUP BY queue"
         )
     };
 }
