@@ -2,6 +2,7 @@
 
 use crate::State;
 use crate::error::ApiError;
+use crate::server::Peer;
 use axum::http::HeaderMap;
 use records::keys::{self, ApiKey};
 use records::ventes::{Boutique, Terminal, terminal};
@@ -52,8 +53,13 @@ pub(crate) async fn till(state: &State, headers: &HeaderMap) -> Result<Till, Api
     Ok(Till { terminal, boutique })
 }
 
-/// Whoever asks, if the credentials are good; a key counts before a serial number.
-pub(crate) async fn caller(state: &State, headers: &HeaderMap) -> Result<Caller, ApiError> {
+/// Whoever asks, if the credentials are good; a key counts before a serial number. Guessing
+/// serial numbers is as limited here as where sales are sent.
+pub(crate) async fn caller(
+    state: &State,
+    Peer(peer): Peer,
+    headers: &HeaderMap,
+) -> Result<Caller, ApiError> {
     if headers.contains_key("x-api-key") {
         let presented = single(headers, "x-api-key").ok_or(ApiError::Unauthorized)?;
         let found = keys::find(state.engine.db(), presented);
@@ -61,8 +67,11 @@ pub(crate) async fn caller(state: &State, headers: &HeaderMap) -> Result<Caller,
         return key.map(Caller::Key).ok_or(ApiError::Unauthorized);
     }
     let serial = single(headers, "x-device-serial").ok_or(ApiError::Unauthorized)?;
-    let terminal = find_terminal(state, serial).await?;
-    terminal.map(Caller::Terminal).ok_or(ApiError::Unauthorized)
+    if let Some(terminal) = find_terminal(state, serial).await? {
+        return Ok(Caller::Terminal(terminal));
+    }
+    state.limits.guess(peer.ip()).await.check()?;
+    Err(ApiError::Unauthorized)
 }
 
 async fn find_terminal(state: &State, serial: &str) -> Result<Option<Terminal>, ApiError> {

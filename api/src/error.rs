@@ -50,8 +50,10 @@ pub(crate) enum ApiError {
     MethodNotAllowed,
     #[error("the address is too long")]
     UriTooLong,
-    #[error("a length and a transfer encoding contradict each other")]
+    #[error("the body's length is told more than once")]
     TwoLengths,
+    #[error("this transfer encoding is not read here")]
+    UnsupportedTransfer,
     #[error("the headers are too large")]
     HeadersTooLarge,
     #[error("the service cannot be reached just now")]
@@ -111,6 +113,7 @@ impl ApiError {
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
             Self::UriTooLong => (S::URI_TOO_LONG, "URI_TOO_LONG"),
             Self::TwoLengths => (S::BAD_REQUEST, "TWO_LENGTHS"),
+            Self::UnsupportedTransfer => (S::BAD_REQUEST, "UNSUPPORTED_TRANSFER_ENCODING"),
             Self::HeadersTooLarge => (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "HEADERS_TOO_LARGE"),
             Self::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
             Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
@@ -153,7 +156,9 @@ impl ApiError {
 
     /// What was not read of the request's body is not worth reading.
     fn closes(&self) -> bool {
-        matches!(self, Self::TooLarge(_) | Self::BodyTooSlow | Self::BodyBroken | Self::TwoLengths)
+        use ApiError as E;
+        let is_body = matches!(self, E::TooLarge(_) | E::BodyTooSlow | E::BodyBroken);
+        is_body || matches!(self, E::TwoLengths | E::UnsupportedTransfer | E::HeadersTooLarge)
     }
 }
 

@@ -1,16 +1,23 @@
 //! `GET /api/v1/jobs/{id}`: where a job stands, after AIP-151 (D-10). Visible to whoever made it
-//! and to keys that may read jobs; for everybody else it does not exist.
+//! and to keys that may read jobs; for everybody else it does not exist. `Prefer: wait=n` waits
+//! for its end, and an `ETag` spares sending again what the client has.
 
 use crate::auth;
 use crate::error::ApiError;
+use crate::prefer::Prefer;
+use crate::server::Peer;
 use crate::{Route, State};
-use axum::Json;
+use axum::Extension;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as FromState};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use queue::{Attempt, JobRow, Progress};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use std::time::Duration;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -83,29 +90,63 @@ struct OperationError {
         ("id" = String, Path, description = "the job's id"),
         ("X-API-Key" = Option<String>, Header, description = "a key with `jobs:read` or `admin`"),
         ("X-Device-Serial" = Option<String>, Header, description = "the terminal that made the job"),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for the job's end, at most 25"),
+        ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an answer the client has"),
     ),
     responses(
         (status = 200, description = "the job", body = Operation),
+        (status = 304, description = "as the client has it"),
         (status = 401, description = "no valid credentials", body = crate::error::Problem),
         (status = 404, description = "no such job, or not for this caller", body = crate::error::Problem),
+        (status = 429, description = "too many unknown serial numbers", body = crate::error::Problem),
         (status = 503, description = "the record cannot be reached", body = crate::error::Problem),
     )
 )]
 pub(crate) async fn show(
     FromState(state): FromState<State>,
-    Path(id): Path<String>,
+    Extension(peer): Extension<Peer>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-) -> Result<Json<Operation>, ApiError> {
-    let caller = auth::caller(&state, &headers).await?;
+) -> Result<Response, ApiError> {
+    let caller = auth::caller(&state, peer, &headers).await?;
+    let Path(id) = id.map_err(|_not_text| ApiError::NotFound)?;
     let id = Uuid::try_parse(&id).map_err(|_not_an_id| ApiError::NotFound)?;
     let patience = state.settings.store_timeout;
-    let row = timeout(patience, state.engine.get(id)).await??.ok_or(ApiError::NotFound)?;
+    let mut row = timeout(patience, state.engine.get(id)).await??.ok_or(ApiError::NotFound)?;
     let is_maker = row.principal.as_deref() == Some(&caller.principal());
     if !is_maker && !caller.has_scope(&READERS) {
         return Err(ApiError::NotFound);
     }
+    let prefer = Prefer::of(&headers, state.settings.wait_max);
+    let wait = prefer.patience(Duration::ZERO);
+    if !row.state.is_final() && !wait.is_zero() {
+        let ended = timeout(wait + patience, state.engine.wait(id, wait)).await??;
+        row = ended.unwrap_or(row);
+    }
     let attempts = timeout(patience, state.engine.attempts(id)).await??;
-    Ok(Json(operation(row, attempts)))
+    let shown = serde_json::to_vec(&operation(row, attempts)).expect("a job is plain data");
+    let mut response = unless_known(shown, &headers);
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Prefer"));
+    if let Some(applied) = prefer.applied(true) {
+        response.headers_mut().insert("preference-applied", applied);
+    }
+    Ok(response)
+}
+
+/// The body with its `ETag`, or 304 if the client says that it has it.
+fn unless_known(body: Vec<u8>, headers: &HeaderMap) -> Response {
+    let digest = Sha256::digest(&body);
+    let tag: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("\"{tag}\"");
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok());
+    let is_known = values
+        .flat_map(|value| value.split(','))
+        .any(|known| matches!(known.trim(), "*") || known.trim().trim_start_matches("W/") == tag);
+    let etag = [(header::ETAG, tag)];
+    match is_known {
+        true => (StatusCode::NOT_MODIFIED, etag).into_response(),
+        false => (etag, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+    }
 }
 
 fn operation(row: JobRow, attempts: Vec<Attempt>) -> Operation {

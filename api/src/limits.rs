@@ -9,11 +9,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use local::Windows;
 use redis::aio::ConnectionManager;
 use shared::SharedWindows;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Limits are per minute.
 pub(crate) const WINDOW: Duration = Duration::from_secs(60);
+/// Serial numbers that no terminal has, per minute and address (D-32).
+const GUESSES: u32 = 20;
 
 /// What is left of a principal's requests on a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,13 +69,22 @@ impl Limits {
 
     /// Counts a request of `principal` on `route` if it is within the limit.
     pub(crate) async fn take(&self, principal: &str, route: &str) -> Quota {
-        let key = format!("rate_limit:{principal}:{route}");
+        self.count(&format!("rate_limit:{principal}:{route}"), self.limit).await
+    }
+
+    /// Counts a serial number from `ip` that no terminal has. Only those are counted, and only
+    /// those refused: one wrongly set terminal must not stop its whole shop behind one address.
+    pub(crate) async fn guess(&self, ip: IpAddr) -> Quota {
+        self.count(&format!("guess:{}", ip.to_canonical()), GUESSES.min(self.limit)).await
+    }
+
+    async fn count(&self, key: &str, limit: u32) -> Quota {
         if let Some(shared) = &self.shared
-            && let Some(quota) = shared.take(&key, self.limit).await
+            && let Some(quota) = shared.take(key, limit).await
         {
             return quota;
         }
         let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
-        local.take(&key, self.limit, Instant::now())
+        local.take(key, limit, Instant::now())
     }
 }

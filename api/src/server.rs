@@ -159,8 +159,15 @@ fn handle(
 }
 
 fn check_head(request: &Request<Body>, head: &[u8]) -> Result<(), ApiError> {
-    if request.headers().contains_key(TRANSFER_ENCODING) && has_content_length(head) {
+    let mut transfers = request.headers().get_all(TRANSFER_ENCODING).iter();
+    let transfer = (transfers.next(), transfers.next());
+    if content_lengths(head) > usize::from(transfer.0.is_none()) {
         return Err(ApiError::TwoLengths);
+    }
+    match transfer {
+        (None, _) => {}
+        (Some(only), None) if only.as_bytes().eq_ignore_ascii_case(b"chunked") => {}
+        _ => return Err(ApiError::UnsupportedTransfer),
     }
     let uri = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if uri > MAX_URI_BYTES {
@@ -175,14 +182,16 @@ fn check_head(request: &Request<Body>, head: &[u8]) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The HTTP layer drops a `Content-Length` beside a `Transfer-Encoding` and goes by the latter.
-/// Something in front may have gone by the former, so such a request is refused (S-27).
-fn has_content_length(head: &[u8]) -> bool {
+/// The HTTP layer drops a `Content-Length` beside a `Transfer-Encoding` or beside its equal, and
+/// goes by the other. Something in front may have chosen differently, so one is allowed (S-27).
+fn content_lengths(head: &[u8]) -> usize {
     let name = b"content-length";
     let is_blank = |line: &&[u8]| matches!(*line, b"" | b"\r");
-    let mut lines =
+    let lines =
         head.split(|byte| *byte == b'\n').skip_while(is_blank).take_while(|line| !is_blank(line));
-    lines.any(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+    let is_length =
+        |line: &&[u8]| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    lines.filter(is_length).count()
 }
 
 async fn linger(mut stream: TcpStream) {

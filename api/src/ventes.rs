@@ -55,15 +55,16 @@ pub(crate) async fn push(
     body: Body,
 ) -> Response {
     let till = auth::till(&state, &headers).await;
-    let principal = match &till {
-        Ok(till) => auth::principal(&till.terminal),
+    let principal = till.as_ref().map(|till| auth::principal(&till.terminal)).unwrap_or_default();
+    let quota = match &till {
+        Ok(_) => state.limits.take(&principal, SYNC).await,
+        Err(ApiError::UnknownTerminal) => state.limits.guess(peer.ip()).await,
         Err(refusal @ (ApiError::Unavailable(_) | ApiError::Internal(_))) => {
             tracing::debug!(%refusal, "nothing is counted against a caller nobody could look up");
             return till.map(|_| StatusCode::OK).into_response();
         }
-        Err(_) => format!("ip:{}", peer.ip()),
+        Err(_) => state.limits.take(&format!("ip:{}", peer.ip().to_canonical()), SYNC).await,
     };
-    let quota = state.limits.take(&principal, SYNC).await;
     let answer = match quota.check().and(till) {
         Ok(till) => take_in(&state, &till, &principal, &trace, &headers, body).await,
         Err(refusal) => Err(refusal),
@@ -129,11 +130,13 @@ fn pending(till: &Till, sales: usize, id: uuid::Uuid) -> Response {
 
 /// The seed's own clients send none or `text/plain` (D-19); anything else is a mistake.
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default().trim();
-    let is_read =
-        ["", "application/json", "text/plain"].iter().any(|t| essence.eq_ignore_ascii_case(t));
-    if is_read { Ok(()) } else { Err(ApiError::UnsupportedType) }
+    let is_read = |value: &HeaderValue| {
+        let value = value.to_str().unwrap_or("?");
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        ["", "application/json", "text/plain"].iter().any(|t| essence.eq_ignore_ascii_case(t))
+    };
+    let are_read = headers.get_all(header::CONTENT_TYPE).iter().all(is_read);
+    if are_read { Ok(()) } else { Err(ApiError::UnsupportedType) }
 }
 
 impl From<BatchError> for ApiError {

@@ -1,6 +1,6 @@
 //! One connection's socket as the HTTP layer sees it. It closes a peer that is too slow or silent
 //! for too long, and it alone decides that an answer has left whole: its last byte was handed to
-//! the kernel and the peer had not hung up (D-12).
+//! the kernel while the peer was still there (D-12).
 
 use crate::Settings;
 use crate::delivery::Delivery;
@@ -97,6 +97,8 @@ pub(crate) struct Socket {
     reading: Pin<Box<Sleep>>,
     armed: u64,
     writing: Option<Pin<Box<Sleep>>>,
+    /// The peer had hung up before some byte of an answer was handed over.
+    left: bool,
 }
 
 impl Socket {
@@ -109,6 +111,7 @@ impl Socket {
             reading: Box::pin(sleep(settings.header_timeout)),
             armed: 0,
             writing: None,
+            left: false,
         }
     }
 
@@ -148,13 +151,19 @@ impl Socket {
         stall.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Whether the peer has closed or reset the connection, as far as the kernel knows by now.
-    fn is_hung_up(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut byte = [0];
-        match self.stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
-            Poll::Pending => false,
-            Poll::Ready(peeked) => !matches!(peeked, Ok(1)),
-        }
+    /// Whether the peer has closed the connection, as far as the kernel knows by now. Asked before
+    /// a write: a peer that closes after the last byte may well have read it.
+    fn is_closed(&mut self, cx: &mut Context<'_>) -> bool {
+        !matches!(self.poll_peek(cx), Poll::Pending | Poll::Ready(Ok(1)))
+    }
+
+    /// Whether the peer has refused bytes that were handed over.
+    fn is_reset(&mut self, cx: &mut Context<'_>) -> bool {
+        matches!(self.poll_peek(cx), Poll::Ready(Err(_)))
+    }
+
+    fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.stream.poll_peek(cx, &mut ReadBuf::new(&mut [0]))
     }
 }
 
@@ -190,6 +199,7 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.left |= this.is_closed(cx);
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
         this.poll_stall(cx, written)
     }
@@ -200,6 +210,7 @@ impl AsyncWrite for Socket {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.left |= this.is_closed(cx);
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
         this.poll_stall(cx, written)
     }
@@ -220,7 +231,7 @@ impl AsyncWrite for Socket {
             }
             std::mem::take(&mut shared.leaving)
         };
-        if !leaving.is_empty() && !this.is_hung_up(cx) {
+        if !leaving.is_empty() && !this.left && !this.is_reset(cx) {
             leaving.iter().for_each(Delivery::fire);
         }
         Poll::Ready(Ok(()))

@@ -9,8 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[tokio::test(flavor = "multi_thread")]
 async fn the_roles_run_as_processes_on_every_deployment() {
     for deployment in Deployment::chosen() {
-        let mut app =
-            TestApp::on(deployment.fresh().await, &[("RELAIS_WORKER_QUEUES", "upkeep=1")]);
+        let mut app = TestApp::on(deployment.fresh().await, &[]);
         app.start_api().await;
         app.start_worker();
         let second = app.start_api().await;

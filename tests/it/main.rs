@@ -1,12 +1,16 @@
 //! The one test binary; each folder or file is a part of the specification.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may stop at once")]
 
+mod api;
 mod app;
 mod conformance;
 mod faultproxy;
+mod model;
 mod outbox;
 mod recipe;
 mod roles;
+mod sales;
 mod stores;
 mod tidy;
+mod ventes;
 mod worker;

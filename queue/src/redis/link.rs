@@ -26,20 +26,22 @@ pub(crate) struct Link {
 }
 
 enum Source {
-    Single(Client),
+    Single(Box<Client>),
     Sentinel(Box<AsyncMutex<SentinelClient>>),
 }
 
 impl Link {
     /// A link to `redis://…`, `rediss://…` or `redis+sentinel://…`; connects when first used.
     pub(crate) fn new(url: &str) -> Result<Self, String> {
-        let source =
-            match url.strip_prefix("redis+sentinel://") {
-                Some(rest) => Source::Sentinel(Box::new(AsyncMutex::new(sentinel(rest)?))),
-                None => Source::Single(Client::open(url).map_err(|error| {
+        let source = match url.strip_prefix("redis+sentinel://") {
+            Some(rest) => Source::Sentinel(Box::new(AsyncMutex::new(sentinel(rest)?))),
+            None => {
+                let client = Client::open(url).map_err(|error| {
                     format!("the redis url cannot be read: {}", error.category())
-                })?),
-            };
+                })?;
+                Source::Single(Box::new(client))
+            }
+        };
         Ok(Self { source, connection: AsyncMutex::new(None), failed: Mutex::new(None) })
     }
 
@@ -103,7 +105,7 @@ impl Link {
 
     async fn client(&self) -> Result<Client, redis::RedisError> {
         match &self.source {
-            Source::Single(client) => Ok(client.clone()),
+            Source::Single(client) => Ok(Client::clone(client)),
             Source::Sentinel(sentinel) => sentinel.lock().await.async_get_client().await,
         }
     }
@@ -125,8 +127,7 @@ fn sentinel(rest: &str) -> Result<SentinelClient, String> {
     }
     let build = |error: redis::RedisError| error.category().to_owned();
     let mut builder =
-        SentinelClientBuilder::new(addresses, master.to_owned(), SentinelServerType::Master)
-            .map_err(build)?;
+        SentinelClientBuilder::new(addresses, master, SentinelServerType::Master).map_err(build)?;
     if let Some(db) = parts.next() {
         builder = builder.set_client_to_redis_db(db.parse().map_err(|_| FORM)?);
     }

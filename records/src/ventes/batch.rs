@@ -38,8 +38,11 @@ pub enum BatchError {
 }
 
 impl Batch {
-    /// Reads a body in one pass per level; a hostile one is refused at its first excess.
+    /// Reads a body in one pass per level; a hostile one is refused at its first excess. A byte
+    /// order mark before the array is ignored, as RFC 8259 (8.1) allows: some tills' encoders
+    /// write one, and refusing it would keep their sales from ever arriving.
     pub fn parse(body: &[u8]) -> Result<Self, BatchError> {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         if body.trim_ascii_start().first() != Some(&b'[') {
             return Err(BatchError::NotAnArray);
         }
@@ -148,6 +151,11 @@ mod tests {
             b"[{\"a\"}]",
             b"[NaN]",
             b"// x\n[1]",
+            b"\xef\xbb\xbf",
+            b"\xef\xbb\xbf\xef\xbb\xbf[1]",
+            b" \xef\xbb\xbf[1]",
+            b"[\xef\xbb\xbf1]",
+            b"\xff\xfe[\x001\x00]\x00",
         ] {
             assert_eq!(
                 error(body),
@@ -157,6 +165,7 @@ mod tests {
             );
         }
         assert_eq!(error(b" [ ] "), Some(BatchError::Empty));
+        assert_eq!(error(b"\xef\xbb\xbf[1]"), None);
         assert_eq!(error(b" [1,\"x\",null,{}] \r\n"), None);
     }
 

@@ -38,6 +38,7 @@ fn sales_per_terminal() -> usize {
     asked.unwrap_or(80) / SERIALS.len()
 }
 
+#[expect(clippy::print_stdout, reason = "the figures of the run are part of the proof")]
 async fn the_outbox_empties(deployment: Deployment) {
     let private = faults::Private::start(deployment).await;
     let mut app = TestApp::on(
@@ -82,7 +83,7 @@ async fn the_outbox_empties(deployment: Deployment) {
     let (asked, answered, longest) = tills.iter().fold((0, 0, Duration::ZERO), |sum, till| {
         (sum.0 + till.requests, sum.1 + till.answers, sum.2.max(till.longest))
     });
-    eprintln!(
+    println!(
         "{}: {} sales in {:.1} s; {asked} requests, {answered} answers, longest wait {:.2} s; {:?}; \
          {struck:?}; lost {}, doubled {}",
         deployment.name(),

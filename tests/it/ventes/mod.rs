@@ -1,23 +1,6 @@
 //! Checks of the sales records, each a plain function of a migrated [`Db`].
 //!
-//! Every check opens shops, terminals and articles of its own, so that all of them may share one
-//! database. To be listed once per database:
-//!
-//! `booking::{a_sale_is_booked_whole, a_refused_sale_leaves_only_its_rejection,
-//! lines_of_one_article_are_summed_and_kept_apart, unusable_articles_look_alike,
-//! generated_numbers_take_the_next_free_index, dates_are_booked_as_designed,
-//! a_malformed_sale_never_touches_its_neighbours, an_unexpected_error_is_one_sales_error,
-//! forty_buyers_share_a_stock_of_ten,
-//! one_number_sent_at_once_is_one_sale, splitting_a_batch_changes_nothing}`
-//!
-//! `repeats::{an_undelivered_sale_is_reported_again, a_delivered_sale_is_a_duplicate,
-//! a_stuck_outbox_is_released, a_taken_number_is_a_conflict, the_first_of_a_batch_wins,
-//! a_rejection_is_counted_then_closed, a_default_price_may_be_written_out}`
-//!
-//! `model::random_batches_agree_with_the_model`
-//!
-//! `reference::{the_demo_data_loads_twice, a_wrong_seed_changes_nothing, a_moved_stock_is_kept,
-//! a_key_proves_itself, a_terminal_is_known_by_its_serial}`
+//! Each check runs on both databases, on a fresh one of its own, and opens its own shops in it.
 
 pub(crate) mod booking;
 pub(crate) mod model;
@@ -29,6 +12,57 @@ use db::{Db, Sql, args};
 use records::ventes::{self, Batch, Code, Origin, Policy, SaleOutcome};
 use std::time::Duration;
 use uuid::Uuid;
+
+macro_rules! checks {
+    ($($module:ident :: $check:ident),* $(,)?) => {
+        checks! { @database sqlite Embedded $($module::$check)* }
+        checks! { @database postgres Postgres $($module::$check)* }
+    };
+    (@database $database:ident $deployment:ident $($module:ident :: $check:ident)*) => {
+        mod $database {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $check() {
+                    let deployment = tests::stores::Deployment::$deployment;
+                    if deployment.is_chosen() {
+                        let stores = deployment.fresh().await;
+                        let db = stores.db().await;
+                        super::$module::$check(&db).await;
+                        db.close().await;
+                        stores.remove().await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+checks! {
+    booking::a_sale_is_booked_whole,
+    booking::a_refused_sale_leaves_only_its_rejection,
+    booking::lines_of_one_article_are_summed_and_kept_apart,
+    booking::unusable_articles_look_alike,
+    booking::generated_numbers_take_the_next_free_index,
+    booking::dates_are_booked_as_designed,
+    booking::a_malformed_sale_never_touches_its_neighbours,
+    booking::an_unexpected_error_is_one_sales_error,
+    booking::forty_buyers_share_a_stock_of_ten,
+    booking::one_number_sent_at_once_is_one_sale,
+    booking::splitting_a_batch_changes_nothing,
+    repeats::an_undelivered_sale_is_reported_again,
+    repeats::a_delivered_sale_is_a_duplicate,
+    repeats::a_stuck_outbox_is_released,
+    repeats::a_taken_number_is_a_conflict,
+    repeats::the_first_of_a_batch_wins,
+    repeats::a_rejection_is_counted_then_closed,
+    repeats::a_default_price_may_be_written_out,
+    model::random_batches_agree_with_the_model,
+    reference::the_demo_data_loads_twice,
+    reference::a_wrong_seed_changes_nothing,
+    reference::a_moved_stock_is_kept,
+    reference::a_key_proves_itself,
+    reference::a_terminal_is_known_by_its_serial,
+}
 
 pub(crate) const POLICY: Policy =
     Policy { release_after_duplicates: 3, release_after: Duration::from_secs(600) };

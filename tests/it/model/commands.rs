@@ -1,0 +1,168 @@
+//! What terminals do at random: few numbers and few contents, so that they meet often.
+
+use crate::ventes::Shop;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const NUMBERS: usize = 8;
+const CONTENTS: usize = 6;
+
+/// A course of events over a few contents.
+#[derive(Debug, Clone)]
+pub(super) struct History {
+    contents: Vec<Content>,
+    pub(super) commands: Vec<Command>,
+}
+
+/// One request: sales as indices of numbers and contents.
+#[derive(Debug, Clone)]
+pub(super) struct Command {
+    /// 1 or 2.
+    pub(super) terminal: usize,
+    picks: Vec<Pick>,
+    /// The terminal does not learn what became of it.
+    pub(super) lost: bool,
+    /// Send what the command so many before this one sent, from the same terminal.
+    again: Option<usize>,
+}
+
+#[derive(Debug, Clone)]
+struct Pick {
+    number: Option<usize>,
+    content: Option<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) paid: bool,
+    pub(super) lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) article: Article,
+    pub(super) quantity: i64,
+    pub(super) price: Price,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Article {
+    A,
+    B,
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Price {
+    Absent,
+    Null,
+    /// In hundredths.
+    Explicit(i64),
+}
+
+/// A sale as it is sent.
+#[derive(Debug, Clone)]
+pub(super) struct Sale {
+    pub(super) number: Option<String>,
+    pub(super) content: Content,
+}
+
+pub(super) fn history() -> impl Strategy<Value = History> {
+    (vec(content(), CONTENTS), vec(command(), 1..16)).prop_map(|(contents, mut commands)| {
+        for index in 0..commands.len() {
+            if let Some(before) = commands[index].again.and_then(|back| index.checked_sub(back)) {
+                let (terminal, picks) = (commands[before].terminal, commands[before].picks.clone());
+                commands[index].terminal = terminal;
+                commands[index].picks = picks;
+            }
+        }
+        History { contents, commands }
+    })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let terminal = prop_oneof![3 => Just(1_usize), 1 => Just(2_usize)];
+    let again = prop_oneof![2 => Just(None), 1 => (1_usize..4).prop_map(Some)];
+    let lost = prop::bool::weighted(0.3);
+    (terminal, vec(pick(), 1..5), lost, again).prop_map(|(terminal, picks, lost, again)| Command {
+        terminal,
+        picks,
+        lost,
+        again,
+    })
+}
+
+fn pick() -> impl Strategy<Value = Pick> {
+    let number = prop_oneof![6 => (0..NUMBERS).prop_map(Some), 1 => Just(None)];
+    // Mostly the content that the number always has.
+    let content = prop_oneof![4 => Just(None), 1 => (0..CONTENTS).prop_map(Some)];
+    (number, content).prop_map(|(number, content)| Pick { number, content })
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    (prop::bool::weighted(0.9), vec(line(), 1..4)).prop_map(|(paid, lines)| Content { paid, lines })
+}
+
+fn line() -> impl Strategy<Value = Line> {
+    let article = prop_oneof![
+        8 => Just(Article::A),
+        6 => Just(Article::B),
+        1 => Just(Article::Unknown),
+    ];
+    let quantity = prop_oneof![15 => 1_i64..4, 1 => Just(0_i64)];
+    let price = prop_oneof![
+        4 => Just(Price::Absent),
+        1 => Just(Price::Null),
+        2 => Just(Price::Explicit(4_000_000)),
+        1 => Just(Price::Explicit(0)),
+        2 => (1_i64..100_000).prop_map(Price::Explicit),
+    ];
+    (article, quantity, price).prop_map(|(article, quantity, price)| Line {
+        article,
+        quantity,
+        price,
+    })
+}
+
+impl Command {
+    pub(super) fn sales(&self, history: &History) -> Vec<Sale> {
+        let sales = self.picks.iter().map(|pick| {
+            let content = pick.content.or(pick.number).unwrap_or_default() % CONTENTS;
+            Sale {
+                number: pick.number.map(|number| format!("V-{number}")),
+                content: history.contents[content].clone(),
+            }
+        });
+        sales.collect()
+    }
+}
+
+impl Sale {
+    pub(super) fn json(&self, shop: &Shop) -> String {
+        let number = match &self.number {
+            Some(number) => format!(r#""numero_facture":"{number}","#),
+            None => String::new(),
+        };
+        let lines: Vec<_> = self.content.lines.iter().map(|line| line.json(shop)).collect();
+        let (paid, lines) = (self.content.paid, lines.join(","));
+        format!(r#"{{{number}"paye":{paid},"lignes":[{lines}]}}"#)
+    }
+}
+
+impl Line {
+    fn json(&self, shop: &Shop) -> String {
+        let article = match self.article {
+            Article::A => shop.a,
+            Article::B => shop.b,
+            Article::Unknown => 999_999_999_999,
+        };
+        let price = match self.price {
+            Price::Absent => String::new(),
+            Price::Null => r#","prix_unitaire":null"#.to_owned(),
+            Price::Explicit(cents) => {
+                format!(r#","prix_unitaire":{}.{:02}"#, cents / 100, cents % 100)
+            }
+        };
+        format!(r#"{{"article_id":{article},"quantite":{}{price}}}"#, self.quantity)
+    }
+}
