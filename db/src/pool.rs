@@ -4,7 +4,8 @@
 //! other busy. Readers never wait for it (WAL).
 
 use crate::{DatabaseUrl, Dialect, Error, Row, Sql, Tx, Value, value};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -56,6 +57,15 @@ impl Db {
                     .idle_timeout(None)
                     .max_lifetime(None)
                     .test_before_acquire(false)
+                    // On a full disk SQLite ends the transaction by itself, and sqlx, whose own
+                    // rollback then fails, takes it for open for ever: replace the connection.
+                    // The ping waits for the rollback of a transaction that was just dropped.
+                    .after_release(|connection, _| {
+                        Box::pin(async move {
+                            connection.ping().await?;
+                            Ok(!connection.is_in_transaction())
+                        })
+                    })
                     .connect_with(options.clone())
                     .await?;
                 let readers = SqlitePoolOptions::new()
@@ -68,11 +78,16 @@ impl Db {
             }
             DatabaseUrl::Postgres(url) => {
                 let options: PgConnectOptions = url.parse()?;
+                let options = options.application_name("relais");
+                // The pool would try a refused connection until its time is up, and then tell
+                // only that; the first connection is made without it, so that the reason is told.
+                let first = PgConnection::connect_with(&options);
+                let first = tokio::time::timeout(settings.acquire, first).await;
+                first.map_err(|_| sqlx::Error::PoolTimedOut)??.close().await?;
                 let pool = PgPoolOptions::new()
                     .max_connections(settings.connections)
                     .acquire_timeout(settings.acquire)
-                    .connect_with(options.application_name("relais"))
-                    .await?;
+                    .connect_lazy_with(options);
                 Pools::Postgres(pool)
             }
         };
