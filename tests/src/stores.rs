@@ -15,6 +15,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Busy machines are slow: a test that wants to see an outage says so.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
 /// A way to run the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deployment {
@@ -70,7 +73,7 @@ impl Deployment {
             Self::Distributed => Some(redis().await.url()),
         };
         let redis_prefix = format!("test-{}", uuid::Uuid::new_v4().simple());
-        Stores { deployment: self, dir, database_url, redis_url, redis_prefix }
+        Stores { deployment: self, dir, database_url, redis_url, redis_prefix, acquire: ACQUIRE }
     }
 }
 
@@ -83,12 +86,14 @@ pub struct Stores {
     pub database_url: String,
     pub redis_url: Option<String>,
     pub redis_prefix: String,
+    /// How long an engine or a connection of this process waits for a server that is away.
+    pub acquire: Duration,
 }
 
 impl Stores {
     /// The record's connection, as a process of its own would have it.
     pub async fn db(&self) -> db::Db {
-        open_db(&self.database_url).await
+        open_db_within(&self.database_url, self.acquire).await
     }
 
     /// An engine on them, as a process of its own would have it.
@@ -122,8 +127,11 @@ impl Stores {
 }
 
 async fn open_db(url: &str) -> db::Db {
+    open_db_within(url, ACQUIRE).await
+}
+
+async fn open_db_within(url: &str, acquire: Duration) -> db::Db {
     let url = url.parse().expect("a database URL");
-    let acquire = Duration::from_secs(10);
     let settings = db::Settings { url, connections: 10, acquire };
     db::Db::open(&settings).await.expect("the database opens")
 }

@@ -14,6 +14,7 @@ async fn an_outage_while_jobs_run_loses_nothing(deployment: Deployment) {
     let postgres = Postgres::start_private().await;
     let mut stores = deployment.fresh().await;
     stores.database_url = postgres.fresh_database().await;
+    stores.acquire = Duration::from_millis(300);
     let mut redis = None;
     if deployment == Deployment::Distributed {
         let private = Redis::start_private().await;
@@ -45,6 +46,10 @@ async fn an_outage_while_jobs_run_loses_nothing(deployment: Deployment) {
     for script in &scripts {
         script.release();
         script.until_ended(1).await;
+    }
+    // Whoever tries has failed by the time that this one has, twice.
+    for _ in 0..2 {
+        assert!(floor.engine.get(ids[0]).await.is_err(), "the server is away");
     }
     postgres.start().await;
     if let Some(redis) = &redis {
