@@ -80,10 +80,10 @@ fn class(code: &str) -> Class {
     match code {
         "40001" | "40P01" | "55P03" | "57014" => Class::Collision,
         "25006" => Class::Full,
-        _ if code.starts_with("53") && code != "53300" => Class::Full,
-        _ if code.starts_with("08") || code.starts_with("57P") || code == "53300" => {
-            Class::Unavailable
-        }
+        // The server ended a session that stood still in a transaction.
+        "25P03" | "53300" => Class::Unavailable,
+        _ if code.starts_with("53") => Class::Full,
+        _ if code.starts_with("08") || code.starts_with("57P") => Class::Unavailable,
         _ => Class::Other,
     }
 }
@@ -99,7 +99,9 @@ mod tests {
         assert!(matches!(class("13"), Class::Full));
         assert!(matches!(class("40P01"), Class::Collision));
         assert!(matches!(class("57P01"), Class::Unavailable));
+        assert!(matches!(class("25P03"), Class::Unavailable));
         assert!(matches!(class("53100"), Class::Full));
+        assert!(matches!(class("53300"), Class::Unavailable));
         assert!(matches!(class("42601"), Class::Other));
         assert!(matches!(class("1"), Class::Other));
     }

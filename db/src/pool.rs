@@ -4,14 +4,19 @@
 //! other busy. Readers never wait for it (WAL).
 
 use crate::{DatabaseUrl, Dialect, Error, Row, Sql, Tx, Value, value};
-use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{Connection as _, Executor as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A transaction of ours never waits for anything but the database. A process that was frozen or
+/// cut off in the middle of one keeps its locks, and with them its jobs from everybody, until the
+/// server gives up on it: by itself, after hours.
+const STANDSTILL: &str = "SET idle_in_transaction_session_timeout = '15s'";
 
 /// How to reach the record.
 #[derive(Debug, Clone)]
@@ -87,6 +92,12 @@ impl Db {
                 let pool = PgPoolOptions::new()
                     .max_connections(settings.connections)
                     .acquire_timeout(settings.acquire)
+                    .after_connect(|connection, _| {
+                        Box::pin(async move {
+                            connection.execute(STANDSTILL).await?;
+                            Ok(())
+                        })
+                    })
                     .connect_lazy_with(options);
                 Pools::Postgres(pool)
             }

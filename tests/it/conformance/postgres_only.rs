@@ -1,6 +1,7 @@
 //! What only a database server can do: restart under open engines.
 
 use super::stage::{QUEUE, Stage, done, finish, job, put, take, take_one, until};
+use db::{Sql, args};
 use std::time::Duration;
 use tests::stores::{Deployment, Postgres};
 
@@ -45,4 +46,28 @@ async fn a_restarted_postgres_is_found_again_and_nothing_is_lost() {
     let waiting = usize::try_from(stats[0].ready).unwrap();
     assert!(waiting >= 4, "{stats:?}");
     take(&elsewhere, waiting).await;
+}
+
+/// A process frozen in a transaction would keep its locks, and jobs, from everybody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_stands_still_in_a_transaction_is_ended_and_may_try_again() {
+    static LIMIT: Sql = Sql::both(
+        "SELECT current_setting('idle_in_transaction_session_timeout') AS said, pg_backend_pid()::bigint AS pid",
+    );
+    static SHORTER: Sql = Sql::both("SET LOCAL idle_in_transaction_session_timeout = '50ms'");
+    static ALIVE: Sql = Sql::both("SELECT pid FROM pg_stat_activity WHERE pid = $1::bigint");
+    let Some(stage) = Stage::open(Deployment::Postgres).await else { return };
+    let mut tx = stage.db().begin().await.unwrap();
+    let row = tx.row(&LIMIT, args![]).await.unwrap().unwrap();
+    assert_eq!(row.get::<String>("said").unwrap(), "15s");
+    tx.execute(&SHORTER, args![]).await.unwrap();
+    let pid = row.get::<i64>("pid").unwrap();
+    until("the session is ended", async || {
+        stage.db().read_one(&ALIVE, args![pid]).await.unwrap().is_none()
+    })
+    .await;
+    let error = tx.execute(&LIMIT, args![]).await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    drop(tx);
+    stage.close().await;
 }
