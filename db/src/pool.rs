@@ -28,6 +28,9 @@ pub struct Settings {
     pub acquire: Duration,
 }
 
+/// A PostgreSQL connection that was idle for longer is asked whether it lives before it is used.
+const TRUST: Duration = Duration::from_secs(1);
+
 /// A pool of connections to the record; clones share it.
 #[derive(Clone)]
 pub struct Db {
@@ -96,6 +99,17 @@ impl Db {
                         Box::pin(async move {
                             connection.execute(STANDSTILL).await?;
                             Ok(())
+                        })
+                    })
+                    .test_before_acquire(false)
+                    .before_acquire(|connection, meta| {
+                        Box::pin(async move {
+                            // A connection that just worked is trusted: asking it first would
+                            // cost every statement a round trip.
+                            if meta.idle_for >= TRUST {
+                                connection.ping().await?;
+                            }
+                            Ok(true)
                         })
                     })
                     .connect_lazy_with(options);
