@@ -33,14 +33,13 @@ pub(crate) struct Place {
 }
 
 impl Rooms {
-    fn take(&self, principal: &str, unfinished: u32, limit: u32) -> Option<Place> {
+    /// Takes a place, and says how many were held before it.
+    fn take(&self, principal: &str) -> (Place, u32) {
         let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = rooms.get(principal).copied().unwrap_or(0);
-        if unfinished.saturating_add(held) >= limit {
-            return None;
-        }
-        rooms.insert(principal.to_owned(), held + 1);
-        Some(Place { rooms: self.clone(), principal: principal.to_owned() })
+        let held = rooms.entry(principal.to_owned()).or_default();
+        let before = *held;
+        *held += 1;
+        (Place { rooms: self.clone(), principal: principal.to_owned() }, before)
     }
 }
 
@@ -62,11 +61,16 @@ pub(crate) async fn admit(state: &State, principal: &str) -> Result<Place, ApiEr
     let limit = state.settings.unfinished_per_principal;
     let patience = Instant::now() + state.settings.room_wait;
     loop {
+        // First the place, then the count: a request whose place is not among those before is in
+        // the record by then, so that none is overlooked on its way from one to the other. One
+        // that is seen in both makes this look again.
+        let (place, before) = state.rooms.take(principal);
         let count = state.engine.unfinished(principal, limit);
         let unfinished = timeout(state.settings.store_timeout, count).await??;
-        if let Some(place) = state.rooms.take(principal, unfinished, limit) {
+        if unfinished.saturating_add(before) < limit {
             return Ok(place);
         }
+        drop(place);
         if Instant::now() + ROOM_POLL > patience {
             return Err(ApiError::TooManyPending);
         }
