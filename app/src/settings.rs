@@ -128,7 +128,7 @@ impl Settings {
                 prefix: from.parsed("redis.prefix", rules::prefix),
             },
             queue: Queue {
-                lease: seconds(&mut from, "queue.lease_seconds", 2, 3_600),
+                lease: seconds(&mut from, "queue.lease_seconds", 1, 3_600),
                 max_payload_bytes: from.number("queue.max_payload_bytes", 1_024..=67_108_864),
                 retention: queue::Retention {
                     done: days(&mut from, "queue.retention_done_days"),
@@ -141,7 +141,7 @@ impl Settings {
                 grace: seconds(&mut from, "worker.grace_seconds", 0, 3_600),
             },
             limits: Limits {
-                requests_per_minute: from.number("limits.requests_per_minute", 1..=1_000_000),
+                requests_per_minute: from.number("limits.requests_per_minute", 1..=1_000_000_000),
                 unfinished_per_principal: from
                     .number("limits.unfinished_per_principal", 1..=1_000_000),
                 body_bytes: from.number("limits.body_bytes", 1_024..=67_108_864),

@@ -154,23 +154,29 @@ fn article(fields: &mut Fields<'_, '_>) -> Option<Article> {
     })
 }
 
+/// A secret that is shorter than this can be guessed; it is taken all the same, with a warning.
+const SHORT_SECRET: usize = 16;
+
 /// The key itself is never repeated in an error.
 fn key(fields: &mut Fields<'_, '_>) -> Option<Key> {
     let (whole, name) = (fields.text("cle"), fields.text("nom"));
     let scopes = fields.words("portees", &SCOPES);
     let whole = whole?;
-    let is_secret = |text: &str| text.len() >= 16 && text.bytes().all(|b| b.is_ascii_graphic());
+    let is_secret = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     let id = match whole.split_once('.') {
         Some((id, secret)) if is_id(id) && is_secret(secret) => id.to_owned(),
         _ => {
             fields.error(
                 "cle",
                 "`<id>.<secret>` is expected: an id of letters, digits, `-` and `_`, \
-                 a secret of at least 16 visible characters",
+                 a secret of visible characters",
             );
             return None;
         }
     };
+    if whole.len() - id.len() <= SHORT_SECRET {
+        tracing::warn!(key.id = %id, "the secret of this key is short enough to be guessed");
+    }
     Some(Key { id, hash: crate::digest::sha256(&whole), name: name?, scopes: scopes? })
 }
 

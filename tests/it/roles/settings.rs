@@ -30,7 +30,7 @@ fn every_wrong_setting_is_told_at_once_with_name_source_and_what_is_allowed() {
             "`api.wait_seconds` is `99` (from RELAIS_API_WAIT_SECONDS in the environment); \
              allowed: a whole number from 0 to 60",
             "`queue.lease_seconds` is `soon` (from RELAIS_QUEUE_LEASE_SECONDS in the environment); \
-             allowed: a whole number from 2 to 3600",
+             allowed: a whole number from 1 to 3600",
             "`limits.requests_per_minute` is `0` (from relais.toml); allowed: a whole number from 1",
             "`log.format` is `yaml` (from RELAIS_LOG_FORMAT in .env); allowed: auto, text or json",
             "`nas.path` is `volume1` (from NAS_PATH in .env); allowed: an absolute folder",
