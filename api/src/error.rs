@@ -162,7 +162,7 @@ impl ApiError {
     }
 }
 
-/// Travels from a handler to [`write`] with the answer, which has no body until then.
+/// Travels from a handler to [`write()`] with the answer, which has no body until then.
 #[derive(Clone)]
 pub(crate) struct Refused(Arc<ApiError>);
 

@@ -1,6 +1,6 @@
 //! Source 002: shops, terminals, articles and sales.
 //!
-//! [`Batch`] is what a terminal sent, [`apply`] what becomes of it inside a transaction,
+//! [`Batch`] is what a terminal sent, [`apply()`] what becomes of it inside a transaction,
 //! [`BatchResult`] what is remembered of that, and [`answer`] what the terminal reads.
 
 pub mod answer;
