@@ -126,12 +126,13 @@ impl Bell {
 
     /// Jobs became ready.
     pub(crate) fn ring_ready(&self, queue: &str, entries: &[Entry]) {
-        if !self.carried_first.load(std::sync::atomic::Ordering::Relaxed) {
+        let has_index = self.carried_first.load(std::sync::atomic::Ordering::Relaxed);
+        if !has_index {
             self.hear_ready(queue);
         }
         let mut gathered = lock(&self.gathered);
         let waiting = gathered.ready.entry(queue.to_owned()).or_default();
-        if waiting.len() < MAX_GATHERED {
+        if has_index && waiting.len() < MAX_GATHERED {
             waiting.extend_from_slice(entries);
         }
         drop(gathered);

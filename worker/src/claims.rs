@@ -54,8 +54,11 @@ async fn claim(shared: Arc<Shared>, queue: String, slots: usize, sender: mpsc::S
                 failing = false;
                 let claimed = Instant::now();
                 for (job, slot) in jobs.into_iter().zip(permits.drain(..)) {
-                    shared.leases.add(job.ticket, &shared.settings.lease);
+                    let ticket = job.ticket;
+                    shared.leases.add(ticket, &shared.settings.lease);
                     if sender.send(Work { job, claimed, slot }).await.is_err() {
+                        // Nobody runs it here: its lease must run out, so that another one can.
+                        shared.leases.remove(ticket);
                         return;
                     }
                 }

@@ -61,7 +61,12 @@ static PRUNE: Sql = Sql::both(
 
 impl Record {
     pub(super) async fn upkeep(&self) -> Result<Reaped, Error> {
-        let due = self.promote().await?;
+        let mut next_due = self.next_due().await?;
+        let mut due = 0;
+        if next_due.is_some_and(|next| next.is_zero()) {
+            due = self.promote().await?;
+            next_due = self.next_due().await?;
+        }
         let (recovered, dead) = self.take_back().await?;
         if let Some(index) = &self.index {
             for queue in index.take_sweeps() {
@@ -69,20 +74,10 @@ impl Record {
             }
         }
         let full = u64::try_from(STEP).unwrap_or(u64::MAX);
-        Ok(Reaped {
-            due,
-            recovered,
-            dead,
-            more: due >= full || recovered + dead >= full,
-            next_due: self.next_due().await?,
-        })
+        Ok(Reaped { due, recovered, dead, more: due >= full || recovered + dead >= full, next_due })
     }
 
     async fn promote(&self) -> Result<u64, Error> {
-        let Some(next) = self.next_due().await? else { return Ok(0) };
-        if !next.is_zero() {
-            return Ok(0);
-        }
         let rows = self.db.write(&PROMOTE, args![STEP]).await?;
         let due = rows.iter().map(moved).collect::<Result<Vec<_>, _>>()?;
         Self::ring(&self.bell, &due);
