@@ -29,8 +29,9 @@ macro_rules! claim {
     };
 }
 
-/// $1 queue, $2 limit, $3 worker, $4 lease in ms.
-static SCAN: Sql = Sql::both(claim!("true"));
+/// $1 queue, $2 limit, $3 worker, $4 lease in ms. On SQLite the store's clock is that of the process
+/// that asks, so a job that one with a fast clock made ready still waits for its time.
+static SCAN: Sql = Sql::both(claim!("run_at <= {now}"));
 /// The same among proposed ids $5.
 static PROPOSED: Sql = Sql::both(claim!("id = ANY($5)"));
 
