@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// How often a full principal's jobs are counted again.
 const ROOM_POLL: Duration = Duration::from_millis(50);
 /// How long a request waits for earlier answers of its lane to be recorded as delivered.
-const MARK_WAIT: Duration = Duration::from_secs(1);
+const MARK_WAIT: Duration = Duration::from_millis(500);
 /// Pauses between attempts to record a delivery. A mark that is lost costs one repeated report,
 /// never a sale.
 const MARK_RETRIES_MS: [u64; 4] = [50, 250, 1000, 2000];
