@@ -15,6 +15,13 @@ pub(crate) struct Till {
     pub(crate) boutique: Boutique,
 }
 
+/// Who may read jobs, queues, workers and schedules.
+pub(crate) const READ: [&str; 2] = ["jobs:read", "admin"];
+/// Who may put jobs in.
+pub(crate) const WRITE: [&str; 2] = ["jobs:write", "admin"];
+/// Who may steer: pause, cancel, retry and delete what others made, change schedules.
+pub(crate) const ADMIN: [&str; 1] = ["admin"];
+
 /// Whoever may look at jobs.
 #[derive(Debug)]
 pub(crate) enum Caller {
@@ -72,6 +79,17 @@ pub(crate) async fn caller(
     }
     state.limits.guess(peer.ip()).await.check()?;
     Err(ApiError::Unauthorized)
+}
+
+/// Whoever asks, if it holds one of `scopes`.
+pub(crate) async fn permit(
+    state: &State,
+    peer: Peer,
+    headers: &HeaderMap,
+    scopes: &[&str],
+) -> Result<Caller, ApiError> {
+    let caller = caller(state, peer, headers).await?;
+    if caller.has_scope(scopes) { Ok(caller) } else { Err(ApiError::Forbidden) }
 }
 
 async fn find_terminal(state: &State, serial: &str) -> Result<Option<Terminal>, ApiError> {

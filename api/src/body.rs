@@ -39,6 +39,16 @@ pub(crate) async fn read(
     }
 }
 
+/// The whole body as JSON of a known shape; a wrong one is told with its place (422).
+pub(crate) async fn json<T: serde::de::DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    settings: &Settings,
+) -> Result<T, ApiError> {
+    let bytes = read(headers, body, settings).await?;
+    serde_json::from_slice(&bytes).map_err(|error| ApiError::Invalid(format!("body: {error}")))
+}
+
 fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
     let Some(value) = values.next() else { return Ok(Encoding::Identity) };

@@ -46,6 +46,12 @@ pub(crate) enum ApiError {
     Forbidden,
     #[error("there is nothing here")]
     NotFound,
+    /// Says what is wrong, where, and what is allowed.
+    #[error("{0}")]
+    Invalid(String),
+    /// Says what stands in the way.
+    #[error("{0}")]
+    Conflict(String),
     #[error("this method is not allowed here")]
     MethodNotAllowed,
     #[error("the address is too long")]
@@ -110,6 +116,8 @@ impl ApiError {
             Self::Unauthorized => (S::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::Forbidden => (S::FORBIDDEN, "FORBIDDEN"),
             Self::NotFound => (S::NOT_FOUND, "NOT_FOUND"),
+            Self::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "INVALID"),
+            Self::Conflict(_) => (S::CONFLICT, "CONFLICT"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
             Self::UriTooLong => (S::URI_TOO_LONG, "URI_TOO_LONG"),
             Self::TwoLengths => (S::BAD_REQUEST, "TWO_LENGTHS"),

@@ -22,9 +22,6 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Scopes that show every job.
-const READERS: [&str; 2] = ["jobs:read", "admin"];
-
 pub(crate) fn routes() -> Vec<Route> {
     vec![Route::get("/api/v1/jobs/{id}", show)]
 }
@@ -114,7 +111,7 @@ pub(crate) async fn show(
     let patience = state.settings.store_timeout;
     let mut row = timeout(patience, state.engine.get(id)).await??.ok_or(ApiError::NotFound)?;
     let is_maker = row.principal.as_deref() == Some(&caller.principal());
-    if !is_maker && !caller.has_scope(&READERS) {
+    if !is_maker && !caller.has_scope(&auth::READ) {
         return Err(ApiError::NotFound);
     }
     let prefer = Prefer::of(&headers, state.settings.wait_max);
