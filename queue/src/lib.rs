@@ -10,6 +10,7 @@ pub mod clock;
 mod engine;
 mod error;
 mod job;
+pub mod mutations;
 mod redis;
 mod sql;
 

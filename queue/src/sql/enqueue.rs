@@ -8,6 +8,7 @@ use super::rows::{moved, moved_columns};
 use super::{Moved, Record};
 use crate::Error;
 use crate::job::{Enqueued, NewJob, Unique};
+use crate::mutations::{Protection, is_off};
 use db::{Dialect, Sql, Tx, Value, args};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
@@ -225,6 +226,7 @@ fn arrays(step: &[Placed<'_>]) -> Vec<Value> {
 
 fn scope_and_key(unique: &Unique) -> (Option<&str>, Option<&str>) {
     match unique {
+        _ if is_off(Protection::Unique) => (None, None),
         Unique::No => (None, None),
         Unique::WhileAlive(key) => (Some("while_alive"), Some(key)),
         Unique::Ever(key) => (Some("ever"), Some(key)),
