@@ -31,7 +31,8 @@ pub(crate) struct Index {
     link: Arc<Link>,
     keys: keys::Keys,
     filled: Arc<Mutex<HashMap<String, Instant>>>,
-    swept: Arc<Mutex<HashMap<String, Instant>>>,
+    /// Queues that this process claims from, and when it last showed their first jobs.
+    swept: Arc<Mutex<HashMap<String, Option<Instant>>>>,
     id: Uuid,
 }
 
@@ -59,7 +60,7 @@ pub(crate) fn start(bell: &Arc<Bell>, url: &str, prefix: &str) -> Result<Index, 
 impl Index {
     /// Takes the ids that come first; whoever got them must claim their rows.
     pub(crate) async fn pop(&self, queue: &str, limit: usize) -> Result<Vec<Uuid>, Unreachable> {
-        lock(&self.swept).entry(queue.to_owned()).or_insert_with(Instant::now);
+        lock(&self.swept).entry(queue.to_owned()).or_default();
         let mut pipe = redis::pipe();
         pipe.cmd("ZPOPMIN").arg(self.keys.ready(queue)).arg(limit.min(STEP));
         let (popped,): (Vec<(Vec<u8>, f64)>,) = self.link.run(&pipe).await?;
@@ -95,13 +96,15 @@ impl Index {
         due
     }
 
-    /// Queues that this process claims from and whose first jobs are to be shown again.
+    /// Queues that this process claims from and whose first jobs are to be shown again; at once by
+    /// a new process, since processes that are killed often would never come to it.
     pub(crate) fn take_sweeps(&self) -> Vec<String> {
         let now = Instant::now();
         let mut swept = lock(&self.swept);
-        let due = swept.iter_mut().filter(|(_, last)| now.duration_since(**last) >= SWEEP_EVERY);
+        let is_due = |last: &Instant| now.duration_since(*last) >= SWEEP_EVERY;
+        let due = swept.iter_mut().filter(|(_, last)| last.as_ref().is_none_or(is_due));
         due.map(|(queue, last)| {
-            *last = now;
+            *last = Some(now);
             queue.clone()
         })
         .collect()

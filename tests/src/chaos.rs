@@ -22,7 +22,7 @@ use recipes::Recipe;
 use report::Report;
 use servers::Servers;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The program `chaos`.
 pub fn main() -> ExitCode {
@@ -59,6 +59,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Short, so that a run sees many of them run out; long enough for a busy machine.
+    fn lease(&self) -> Duration {
+        Duration::from_secs(if self.full { 5 } else { 3 })
+    }
+
     /// The number for this form of the run.
     fn jobs(&self, quick: usize, full: usize) -> usize {
         self.jobs.unwrap_or(if self.full { full } else { quick })

@@ -43,7 +43,6 @@ pub(super) struct Verdict {
     pub(super) quarantined: u64,
     /// From a kill to the next beginning of a job that the victim held, at the longest.
     pub(super) orphan_ms: i64,
-    pub(super) executions: u64,
 }
 
 struct Job {
@@ -68,7 +67,6 @@ pub(super) async fn judge(site: &Site) -> Verdict {
         accepted: known.accepted.len() as u64,
         unknown: known.unknown,
         contradicted: known.contradicted,
-        executions: executions.len() as u64,
         ..Verdict::default()
     };
     count_jobs(&mut verdict, &known, &jobs, &effects);
@@ -170,16 +168,18 @@ fn count_executions(verdict: &mut Verdict, effects: &[Effect], executions: &[Exe
 }
 
 /// Beginnings that came more than a second before the delay was over that the last end asked for.
+/// The end of a former holder, who asked in vain, comes after the next beginning.
 fn early(known: &Known, executions: &[Execution]) -> u64 {
     let delays: HashMap<Uuid, i64> =
         known.accepted.values().map(|(id, job)| (*id, job.retry_ms as i64)).collect();
-    let mut due: HashMap<Uuid, i64> = HashMap::new();
+    let mut last: HashMap<Uuid, &Execution> = HashMap::new();
     let mut early = 0;
     for run in executions {
-        early += u64::from(due.remove(&run.job).is_some_and(|due| run.began < due - 1_000));
-        if let (Some((ended, End::Retry)), Some(delay)) = (run.ended, delays.get(&run.job)) {
-            due.insert(run.job, ended + delay);
-        }
+        let before = last.insert(run.job, run).and_then(|before| before.ended);
+        let (Some((ended, End::Retry)), Some(delay)) = (before, delays.get(&run.job)) else {
+            continue;
+        };
+        early += u64::from(ended <= run.began && run.began < ended + delay - 1_000);
     }
     early
 }

@@ -14,8 +14,6 @@ use crate::stores::Deployment;
 use futures::future::{LocalBoxFuture, FutureExt as _};
 use std::time::Duration;
 
-/// Short, so that a run sees many of them run out; long enough for a busy machine.
-const LEASE: Duration = Duration::from_secs(3);
 /// A job of a killed worker starts again within the lease and this (G-20).
 const ORPHAN: Duration = Duration::from_secs(5);
 

@@ -25,8 +25,8 @@ static CREATE: Sql = Sql::each(
 );
 
 static UNFINISHED: Sql = Sql::both(
-    "SELECT count(*) AS jobs FROM jobs WHERE kind = 'chaos' \
-     AND state IN ('scheduled', 'ready', 'running')",
+    "SELECT count(*) AS jobs, CAST(COALESCE(sum(token), 0) AS bigint) AS begun FROM jobs \
+     WHERE kind = 'chaos' AND state IN ('scheduled', 'ready', 'running')",
 );
 
 /// A worker process.
@@ -154,31 +154,21 @@ impl Site {
     /// will any more.
     pub(super) async fn settle(&self) {
         let patience = self.lease * 3 + Duration::from_secs(12);
-        let (mut last, mut moved) = (i64::MAX, Instant::now());
-        let mut begun = 0;
+        let (mut last, mut moved) = ((0, 0), Instant::now());
         while moved.elapsed() < patience {
-            let left = self.unfinished().await;
-            if left == Some(0) {
-                return;
-            }
-            let executions = effects::read(&self.dir).len();
-            let Some(left) = left else { continue };
-            if left < last || executions > begun {
-                (last, begun, moved) = (left.min(last), executions, Instant::now());
+            match self.unfinished().await {
+                Some((0, _)) => return,
+                Some(now) if now != last => (last, moved) = (now, Instant::now()),
+                _ => {}
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    async fn unfinished(&self) -> Option<i64> {
-        let row = self.db.read_one(&UNFINISHED, args![]).await;
-        match row {
-            Ok(row) => Some(row?.get("jobs").expect("a count")),
-            Err(_) => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                None
-            }
-        }
+    /// Jobs without an end, and the sum of their tokens: it moves when one begins.
+    async fn unfinished(&self) -> Option<(i64, i64)> {
+        let row = self.db.read_one(&UNFINISHED, args![]).await.ok()??;
+        Some((row.get("jobs").ok()?, row.get("begun").ok()?))
     }
 
     /// Waits until so many executions have begun, on any worker.

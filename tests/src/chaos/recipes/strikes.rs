@@ -1,6 +1,6 @@
 //! R-1, R-2, R-4, R-5: a process or a server is killed or emptied again and again under load.
 
-use super::{LEASE, ORPHAN};
+use super::ORPHAN;
 use crate::chaos::Run;
 use crate::chaos::client::mix;
 use crate::chaos::report::Report;
@@ -35,8 +35,9 @@ async fn under_load(
 }
 
 pub(super) async fn kill_workers(name: &'static str, run: Run<'_>) -> Report {
-    let mut site = Site::open(&run, LEASE).await;
-    let plan = (run.jobs(600, 100_000), run.kills(8, 500), Duration::from_secs(1));
+    let mut site = Site::open(&run, run.lease()).await;
+    let every = Duration::from_secs(if run.full { 2 } else { 1 });
+    let plan = (run.jobs(400, 100_000), run.kills(8, 500), every);
     let hands = Hands::of(SLOTS);
     under_load(&run, &mut site, plan, async |site, random| {
         let victim = random.random_range(0..site.workers.len());
@@ -48,20 +49,15 @@ pub(super) async fn kill_workers(name: &'static str, run: Run<'_>) -> Report {
     let reruns = report.figure("reruns").unwrap_or_default();
     let most = (site.killed.len() * SLOTS) as u64;
     report.require(reruns <= most, format!("reruns={reruns}, at most {most} were in flight"));
-    let orphan = orphan_of(&site).await;
-    report.require(orphan <= LEASE + ORPHAN, format!("an orphan waited {orphan:?}"));
+    let orphan = Duration::from_millis(report.orphan_ms.unsigned_abs());
+    report.require(orphan <= run.lease() + ORPHAN, format!("an orphan waited {orphan:?}"));
     site.close().await;
     report
 }
 
-async fn orphan_of(site: &Site) -> Duration {
-    let verdict = crate::chaos::oracle::judge(site).await;
-    Duration::from_millis(verdict.orphan_ms.unsigned_abs())
-}
-
 /// Half of the strikes with `everysec`, half with `always`, each on a server of its own.
 pub(super) async fn kill_redis(name: &'static str, run: Run<'_>) -> Report {
-    let (jobs, kills) = (run.jobs(600, 100_000) / 2, run.kills(8, 200) / 2);
+    let (jobs, kills) = (run.jobs(400, 100_000) / 2, run.kills(4, 200) / 2);
     let mut reports = Vec::new();
     for append in ["everysec", "always"] {
         let redis = match append {
@@ -69,7 +65,7 @@ pub(super) async fn kill_redis(name: &'static str, run: Run<'_>) -> Report {
             _ => Redis::start_append_only().await,
         };
         let stores = Stores { redis_url: Some(redis.url()), ..run.servers.stores().await };
-        let mut site = Site::on(&run, stores, LEASE).await;
+        let mut site = Site::on(&run, stores, run.lease()).await;
         let plan = (jobs, kills, Duration::from_millis(1_500));
         under_load(&run, &mut site, plan, async |_, random| {
             tokio::task::block_in_place(|| redis.kill9());
@@ -96,9 +92,9 @@ pub(super) async fn kill_redis(name: &'static str, run: Run<'_>) -> Report {
 
 /// `FLUSHALL`, and between two of them a random key is deleted.
 pub(super) async fn empty_redis(name: &'static str, run: Run<'_>) -> Report {
-    let mut site = Site::open(&run, LEASE).await;
+    let mut site = Site::open(&run, run.lease()).await;
     let (mut flushed, mut deleted) = (0, 0);
-    let plan = (run.jobs(600, 100_000), run.kills(16, 400), Duration::from_millis(500));
+    let plan = (run.jobs(400, 100_000), run.kills(10, 400), Duration::from_millis(500));
     under_load(&run, &mut site, plan, async |_, random| {
         let redis = run.servers.redis();
         if random.random_range(0..4) == 0 {
@@ -127,9 +123,9 @@ pub(super) async fn kill_postgres(name: &'static str, run: Run<'_>) -> Report {
         "SELECT pg_terminate_backend(pid) AS cut FROM pg_stat_activity \
          WHERE datname = current_database() AND pid <> pg_backend_pid()",
     );
-    let mut site = Site::open(&run, LEASE).await;
+    let mut site = Site::open(&run, run.lease()).await;
     let mut struck = [0_usize; 3];
-    let plan = (run.jobs(500, 50_000), run.kills(6, 90), Duration::from_secs(2));
+    let plan = (run.jobs(300, 50_000), run.kills(3, 90), Duration::from_secs(2));
     under_load(&run, &mut site, plan, async |site, random| {
         let postgres = run.servers.postgres();
         // The first three are one of each, so that a short run proves each.
