@@ -1,6 +1,7 @@
 //! Compares what was accepted with what was done.
 
 use super::client::Known;
+use super::clock::now_ms;
 use super::effects::{self, End, Execution};
 use super::site::Site;
 use db::{Sql, args};
@@ -12,6 +13,10 @@ static JOBS: Sql =
     Sql::both("SELECT id, state, token, crashes, error FROM jobs WHERE kind = 'chaos'");
 static EFFECTS: Sql = Sql::both(
     "SELECT natural_key, job_id, token, lane, position FROM chaos_effects ORDER BY seq",
+);
+static CLAIMS: Sql = Sql::both(
+    "SELECT job_id, token, started_at FROM attempts \
+     WHERE outcome = 'crash' AND started_at IS NOT NULL",
 );
 
 /// The figures of a run; all but the last group must be zero.
@@ -41,7 +46,7 @@ pub(super) struct Verdict {
     pub(super) reruns: u64,
     pub(super) refused: u64,
     pub(super) quarantined: u64,
-    /// From a kill to the next beginning of a job that the victim held, at the longest.
+    /// From a kill to the next claim of a job that the victim held, at the longest.
     pub(super) orphan_ms: i64,
 }
 
@@ -73,7 +78,7 @@ pub(super) async fn judge(site: &Site) -> Verdict {
     count_effects(&mut verdict, &known, &jobs, &effects);
     count_executions(&mut verdict, &effects, &executions);
     verdict.early = early(&known, &executions);
-    verdict.orphan_ms = orphan(site, &effects, &executions);
+    verdict.orphan_ms = orphan(site, &effects, &executions).await;
     verdict
 }
 
@@ -184,17 +189,35 @@ fn early(known: &Known, executions: &[Execution]) -> u64 {
     early
 }
 
-fn orphan(site: &Site, effects: &[Effect], executions: &[Execution]) -> i64 {
+/// Who held it and was killed before the handler began has left only its claim.
+async fn orphan(site: &Site, effects: &[Effect], executions: &[Execution]) -> i64 {
     let committed: HashSet<(Uuid, i64)> = effects.iter().map(|e| (e.job, e.token)).collect();
+    let claims = crashed_claims(site).await;
     let mut longest = 0;
     for (name, at) in &site.killed {
         let held = executions.iter().filter(|run| {
             run.worker == *name && run.ended.is_none() && !committed.contains(&(run.job, run.token))
         });
         for orphan in held {
-            let again = executions.iter().find(|run| run.job == orphan.job && run.began > *at);
-            longest = longest.max(again.map_or(0, |run| run.began - at));
+            let begun = executions.iter().filter(|run| run.job == orphan.job && run.began > *at);
+            let claimed = claims.get(&orphan.job).into_iter().flatten();
+            let claimed = claimed.filter(|(token, _)| *token > orphan.token).map(|(_, at)| *at);
+            let again = begun.map(|run| run.began).chain(claimed).min();
+            longest = longest.max(again.map_or(0, |again| again - at));
         }
     }
     longest
+}
+
+/// Token and time, as [`now_ms`] counts, of claims that were lost.
+async fn crashed_claims(site: &Site) -> HashMap<Uuid, Vec<(i64, i64)>> {
+    let offset = queue::clock::now().timestamp_millis() - now_ms();
+    let mut claims: HashMap<Uuid, Vec<(i64, i64)>> = HashMap::new();
+    let rows = site.db.read(&CLAIMS, args![]).await.expect("the record answers after the run");
+    for row in rows {
+        let at: chrono::DateTime<chrono::Utc> = row.get("started_at").expect("a time");
+        let claim = (row.get("token").expect("a token"), at.timestamp_millis() - offset);
+        claims.entry(row.get("job_id").expect("an id")).or_default().push(claim);
+    }
+    claims
 }
