@@ -30,10 +30,10 @@ fn build(with_mutations: bool) -> anyhow::Result<PathBuf> {
         bail!("{build:?}: {}", built.status);
     }
     let lines = String::from_utf8_lossy(&built.stdout).into_owned();
-    let programs = lines.lines().filter_map(|line| {
+    let mut programs = lines.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         let is_ours = message["target"]["name"] == "chaos";
         is_ours.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
     });
-    programs.last().context("cargo names the program that it built")
+    programs.next_back().context("cargo names the program that it built")
 }

@@ -61,6 +61,11 @@ impl Job for Chaos {
 }
 
 impl Chaos {
+    /// Works so long, then has its effect.
+    pub(super) fn new(key: String, work_ms: u64) -> Self {
+        Self { key, lane: None, position: 0, work_ms, failures: 0, retry_ms: 0, plain: false }
+    }
+
     async fn work(&self, cx: &Context) -> Result<(), Failure> {
         tokio::time::sleep(Duration::from_millis(self.work_ms)).await;
         if cx.job.attempt <= self.failures {

@@ -9,11 +9,9 @@ use queue::State;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
-static JOBS: Sql =
-    Sql::both("SELECT id, state, token, crashes, error FROM jobs WHERE kind = 'chaos'");
-static EFFECTS: Sql = Sql::both(
-    "SELECT natural_key, job_id, token, lane, position FROM chaos_effects ORDER BY seq",
-);
+static JOBS: Sql = Sql::both("SELECT id, state, token, error FROM jobs WHERE kind = 'chaos'");
+static EFFECTS: Sql =
+    Sql::both("SELECT natural_key, job_id, token, lane, position FROM chaos_effects ORDER BY seq");
 static CLAIMS: Sql = Sql::both(
     "SELECT job_id, token, started_at FROM attempts \
      WHERE outcome = 'crash' AND started_at IS NOT NULL",
@@ -108,12 +106,7 @@ async fn effects_of(site: &Site) -> Vec<Effect> {
     rows.iter().map(|row| effect(row).expect("the columns are there")).collect()
 }
 
-fn count_jobs(
-    verdict: &mut Verdict,
-    known: &Known,
-    jobs: &HashMap<Uuid, Job>,
-    effects: &[Effect],
-) {
+fn count_jobs(verdict: &mut Verdict, known: &Known, jobs: &HashMap<Uuid, Job>, effects: &[Effect]) {
     let with_effect: HashSet<Uuid> = effects.iter().map(|effect| effect.job).collect();
     for (id, job) in known.accepted.values() {
         let is_kept = jobs.get(id).is_some_and(|row| match row.state {

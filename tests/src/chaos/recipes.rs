@@ -11,7 +11,7 @@ mod strikes;
 use super::Run;
 use super::report::Report;
 use crate::stores::Deployment;
-use futures::future::{LocalBoxFuture, FutureExt as _};
+use futures::future::{FutureExt as _, LocalBoxFuture};
 use std::time::Duration;
 
 /// A job of a killed worker starts again within the lease and this (G-20).

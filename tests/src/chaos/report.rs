@@ -83,8 +83,8 @@ impl Report {
         }
     }
 
-    pub(super) fn note(&mut self, name: &'static str, value: impl ToString) {
-        self.texts.push((name, value.to_string()));
+    pub(super) fn note(&mut self, name: &'static str, value: impl std::fmt::Display) {
+        self.texts.push((name, format!("{value}")));
     }
 
     pub(super) fn figure(&self, name: &str) -> Option<u64> {

@@ -43,8 +43,7 @@ pub(super) fn worker(settings: &str) -> ExitCode {
 async fn run(settings: Settings) -> Result<(), worker::Error> {
     let shutdown = on_sigterm();
     let url = settings.database_url.parse().expect("a database URL");
-    let opening =
-        db::Settings { url, connections: 10, acquire: Duration::from_secs(2) };
+    let opening = db::Settings { url, connections: 10, acquire: Duration::from_secs(2) };
     let db = loop {
         match db::Db::open(&opening).await {
             Ok(db) => break db,

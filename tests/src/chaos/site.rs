@@ -66,6 +66,7 @@ pub(super) struct Site {
     pub(super) began: Instant,
     mutate: Option<String>,
     started: usize,
+    given: usize,
 }
 
 impl Site {
@@ -91,6 +92,7 @@ impl Site {
             began: Instant::now(),
             mutate: run.mutate.map(str::to_owned),
             started: 0,
+            given: 0,
         }
     }
 
@@ -181,6 +183,29 @@ impl Site {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         true
+    }
+
+    /// Puts in jobs that take longer than a lease, until this worker is at work on some of them.
+    pub(super) async fn give_work_to(&mut self, number: usize) {
+        let name = self.workers[number].name.clone();
+        let work_ms = self.lease.as_millis() as u64 + 800;
+        for _ in 0..20 {
+            self.given += 1;
+            let given = self.given;
+            let job = |part| Chaos::new(format!("long-{given}-{part}"), work_ms);
+            let jobs: Vec<Chaos> = (0..6).map(job).collect();
+            client::put(&self.engine, &self.ledger, &jobs).await;
+            let new = now_ms() - 500;
+            for _ in 0..20 {
+                let is_at_work = |run: &effects::Execution| {
+                    run.worker == name && run.ended.is_none() && run.began >= new
+                };
+                if effects::read(&self.dir).iter().filter(|run| is_at_work(run)).count() >= 2 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        }
     }
 
     /// Everything of it goes; the servers stay.

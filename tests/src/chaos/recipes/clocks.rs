@@ -64,7 +64,8 @@ fn set(file: &Path, jump: &str) {
 /// How far a worker's own clock was from that of this process, at the most.
 fn largest_skew(site: &site::Site) -> i64 {
     let offset = queue::clock::now().timestamp_millis() - crate::chaos::clock::now_ms();
-    let skews = effects::read(&site.dir).into_iter().map(|run| (run.wall - run.began - offset).abs());
+    let skews =
+        effects::read(&site.dir).into_iter().map(|run| (run.wall - run.began - offset).abs());
     skews.max().unwrap_or_default()
 }
 

@@ -1,13 +1,13 @@
 //! SIGTERM interrupts nothing that ends in time, takes nothing new, and hands the rest back
 //! without spending an attempt (G-20, G-21).
 
+use crate::chaos::Run;
 use crate::chaos::client::put;
 use crate::chaos::clock::now_ms;
 use crate::chaos::effects::{self, Execution};
 use crate::chaos::kind::Chaos;
 use crate::chaos::report::Report;
 use crate::chaos::site::{Hands, Site};
-use crate::chaos::Run;
 use db::{Sql, args};
 use std::time::Duration;
 
@@ -20,15 +20,7 @@ static SPENT: Sql =
     Sql::both("SELECT count(*) AS jobs FROM jobs WHERE kind = 'chaos' AND attempt <> 1");
 
 fn jobs(name: &str, count: usize, work_ms: u64) -> Vec<Chaos> {
-    let job = |number| Chaos {
-        key: format!("{name}-{number}"),
-        lane: None,
-        position: 0,
-        work_ms,
-        failures: 0,
-        retry_ms: 0,
-        plain: false,
-    };
+    let job = |number| Chaos::new(format!("{name}-{number}"), work_ms);
     (0..count).map(job).collect()
 }
 

@@ -19,18 +19,16 @@ pub(super) async fn pause(name: &'static str, run: Run<'_>) -> Report {
     }
     let pauses = run.kills(1, 200);
     let round = run.lease() * 2 + Duration::from_millis(1_500);
-    // Long enough that a frozen worker holds as many as it has slots; and every fourth so long that
-    // when it comes back the next holder is still at work, and only the token tells them apart.
-    let mut jobs = mix("pause", run.jobs(300, 60_000), run.seed, 2_000);
-    let long = run.lease().as_millis() as u64 + 800;
-    for (number, job) in jobs.iter_mut().filter(|job| job.lane.is_none()).enumerate() {
-        job.work_ms = if number % 4 == 0 { long } else { job.work_ms + 400 };
-    }
+    let mut jobs = mix("pause", run.jobs(300, 20_000), run.seed, 2_000);
+    jobs.iter_mut().filter(|job| job.lane.is_none()).for_each(|job| job.work_ms += 300);
     let load = site.load(jobs, round * pauses as u32, run.seed);
     let mut random = StdRng::seed_from_u64(run.seed);
-    site.until_begun(SLOTS).await;
     for _ in 0..pauses {
-        let victim = site.workers[random.random_range(0..site.workers.len())].process.pid();
+        let victim = random.random_range(0..site.workers.len());
+        // So long that when it comes back the next holder is still at work, and only the token
+        // tells them apart.
+        site.give_work_to(victim).await;
+        let victim = site.workers[victim].process.pid();
         freeze(&site, victim).await;
         tokio::time::sleep(run.lease() * 2).await;
         assert!(signal(victim, "CONT"), "the worker is there");

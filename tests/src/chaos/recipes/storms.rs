@@ -6,13 +6,19 @@ use crate::chaos::client::{put, put_at};
 use crate::chaos::kind::Chaos;
 use crate::chaos::report::Report;
 use crate::chaos::site::{Hands, Site};
+use db::{Sql, args};
 use jobs::Job as _;
 use queue::{Claim, Claimed, Outcome, Ticket};
 use std::time::{Duration, Instant};
 
 /// No Redis command may take longer (G-12).
 const SLOWEST_MS: f64 = 25.0;
+/// Redis keeps what takes longer than this; a shorter one is printed as this.
+const WATCHED_MS: f64 = 1.0;
 const STEP: usize = 1_000;
+
+static DEADLOCKS: Sql =
+    Sql::both("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()");
 
 pub(super) async fn storms(name: &'static str, run: Run<'_>) -> Report {
     let mut site = Site::open(&run, run.lease()).await;
@@ -46,29 +52,21 @@ pub(super) async fn storms(name: &'static str, run: Run<'_>) -> Report {
     report.require(orphans == dead, format!("only {orphans} of {dead} were taken"));
     let right = accepted + stale == ended;
     report.require(right, format!("{accepted} ends of {ended} were taken, {stale} were stale"));
+    if run.servers.postgres.is_some() {
+        let row = site.db.read_one(&DEADLOCKS, args![]).await.expect("the record answers");
+        let deadlocks: i64 = row.expect("a row").get("deadlocks").expect("a count");
+        report.note("deadlocks", deadlocks);
+    }
     if let Some(slowest) = slowest_redis_ms(&run).await {
-        report.note("slowest_redis", format!("{slowest:.1}ms"));
+        report.note("slowest_redis", format!("{:.1}ms", slowest.max(WATCHED_MS)));
         report.require(slowest < SLOWEST_MS, format!("a Redis command took {slowest:.1} ms"));
     }
     site.close().await;
     report
 }
 
-async fn fill(
-    site: &Site,
-    name: &str,
-    count: usize,
-    at: Option<chrono::DateTime<chrono::Utc>>,
-) {
-    let job = |number| Chaos {
-        key: format!("{name}-{number}"),
-        lane: None,
-        position: 0,
-        work_ms: 0,
-        failures: 0,
-        retry_ms: 0,
-        plain: true,
-    };
+async fn fill(site: &Site, name: &str, count: usize, at: Option<chrono::DateTime<chrono::Utc>>) {
+    let job = |number| Chaos { plain: true, ..Chaos::new(format!("{name}-{number}"), 0) };
     let jobs: Vec<Chaos> = (0..count).map(job).collect();
     for step in jobs.chunks(STEP) {
         match at {
@@ -117,7 +115,7 @@ async fn redis(run: &Run<'_>) -> Option<redis::aio::MultiplexedConnection> {
     Some(client.get_multiplexed_async_connection().await.expect("Redis answers"))
 }
 
-/// From here on Redis keeps what takes longer than a millisecond.
+/// From here on Redis keeps what takes longer than [`WATCHED_MS`].
 async fn watch_redis(run: &Run<'_>) {
     let Some(mut connection) = redis(run).await else { return };
     let mut pipe = redis::pipe();

@@ -25,7 +25,9 @@ async fn under_load(
     while site.workers.len() < 3 {
         site.start_worker(&hands);
     }
-    let jobs = mix("strike", jobs, run.seed, 1_200);
+    let mut jobs = mix("strike", jobs, run.seed, 1_200);
+    // Some are always running, and where many are put in some always wait.
+    jobs.iter_mut().filter(|job| job.lane.is_none()).for_each(|job| job.work_ms += 150);
     let load = site.load(jobs, every * strikes as u32, run.seed);
     for _ in 0..strikes {
         tokio::time::sleep(every.mul_f64(random.random_range(0.5..1.5))).await;
@@ -57,7 +59,7 @@ pub(super) async fn kill_workers(name: &'static str, run: Run<'_>) -> Report {
 
 /// Half of the strikes with `everysec`, half with `always`, each on a server of its own.
 pub(super) async fn kill_redis(name: &'static str, run: Run<'_>) -> Report {
-    let (jobs, kills) = (run.jobs(400, 100_000) / 2, run.kills(4, 200) / 2);
+    let (jobs, kills) = (run.jobs(1_200, 100_000) / 2, run.kills(4, 200) / 2);
     let mut reports = Vec::new();
     for append in ["everysec", "always"] {
         let redis = match append {
@@ -66,7 +68,7 @@ pub(super) async fn kill_redis(name: &'static str, run: Run<'_>) -> Report {
         };
         let stores = Stores { redis_url: Some(redis.url()), ..run.servers.stores().await };
         let mut site = Site::on(&run, stores, run.lease()).await;
-        let plan = (jobs, kills, Duration::from_millis(1_500));
+        let plan = (jobs, kills, Duration::from_millis(1_200));
         under_load(&run, &mut site, plan, async |_, random| {
             tokio::task::block_in_place(|| redis.kill9());
             tokio::time::sleep(Duration::from_millis(random.random_range(50..400))).await;
@@ -94,10 +96,10 @@ pub(super) async fn kill_redis(name: &'static str, run: Run<'_>) -> Report {
 pub(super) async fn empty_redis(name: &'static str, run: Run<'_>) -> Report {
     let mut site = Site::open(&run, run.lease()).await;
     let (mut flushed, mut deleted) = (0, 0);
-    let plan = (run.jobs(400, 100_000), run.kills(10, 400), Duration::from_millis(500));
+    let plan = (run.jobs(1_200, 100_000), run.kills(10, 400), Duration::from_millis(500));
     under_load(&run, &mut site, plan, async |_, random| {
         let redis = run.servers.redis();
-        if random.random_range(0..4) == 0 {
+        if random.random_range(0..3) == 0 {
             redis.flush();
             flushed += 1;
             return;
@@ -112,7 +114,7 @@ pub(super) async fn empty_redis(name: &'static str, run: Run<'_>) -> Report {
     let mut report = Report::of(name, &run, &site).await;
     report.note("flushed", flushed);
     report.note("deleted", deleted);
-    report.require(flushed + deleted > 0, "Redis was never touched");
+    report.require(deleted > 0, "no key was there to be deleted");
     site.close().await;
     report
 }
