@@ -6,6 +6,7 @@
 mod claim;
 mod enqueue;
 mod finish;
+mod gather;
 mod read;
 mod reap;
 mod rows;
@@ -29,11 +30,28 @@ use uuid::Uuid;
 /// How often a statement that collided with another transaction is tried again.
 const COLLISIONS: u32 = 5;
 
+/// Runs a transaction again when it collided with another one.
+macro_rules! retry_collisions {
+    ($work:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $work.await {
+                Err(Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
+                other => break other,
+            }
+        }
+    }};
+}
+use retry_collisions;
+
+/// Clones share everything.
+#[derive(Clone)]
 pub(crate) struct Record {
     pub(crate) db: Db,
     pub(crate) bell: Arc<Bell>,
     pub(crate) index: Option<Index>,
     pub(crate) max_payload_bytes: usize,
+    pub(crate) gather: Arc<gather::Gather>,
 }
 
 /// A job that left a waiting state for another, as far as the bell must know.
@@ -67,28 +85,10 @@ impl Record {
     }
 }
 
-/// Runs a transaction again when it collided with another one.
-macro_rules! retry_collisions {
-    ($work:expr) => {{
-        let mut tries = 0;
-        loop {
-            match $work.await {
-                Err(Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
-                other => break other,
-            }
-        }
-    }};
-}
-
 #[async_trait]
 impl Engine for Record {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
-        retry_collisions!(async {
-            let mut tx = self.db.begin().await?;
-            let enqueued = self.insert(&mut tx, jobs).await?;
-            tx.commit().await?;
-            Ok(enqueued)
-        })
+        self.enqueue_gathered(jobs).await
     }
 
     async fn enqueue_in(&self, tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {

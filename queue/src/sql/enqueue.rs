@@ -75,27 +75,34 @@ struct Placed<'a> {
 }
 
 impl Record {
+    pub(super) fn check_sizes(&self, jobs: &[NewJob]) -> Result<(), Error> {
+        match jobs.iter().find(|job| job.payload.len() > self.max_payload_bytes) {
+            Some(large) => {
+                let (size_bytes, max_bytes) = (large.payload.len(), self.max_payload_bytes);
+                Err(Error::PayloadTooLarge { size_bytes, max_bytes })
+            }
+            None => Ok(()),
+        }
+    }
+
     pub(super) async fn insert(
         &self,
         tx: &mut Tx,
         jobs: &[NewJob],
     ) -> Result<Vec<Enqueued>, Error> {
-        if let Some(large) = jobs.iter().find(|job| job.payload.len() > self.max_payload_bytes) {
-            let (size_bytes, max_bytes) = (large.payload.len(), self.max_payload_bytes);
-            return Err(Error::PayloadTooLarge { size_bytes, max_bytes });
-        }
+        self.check_sizes(jobs)?;
         let placed = place(tx, jobs).await?;
         let mut inserted: Vec<Moved> = Vec::with_capacity(jobs.len());
         for step in placed.chunks(STEP) {
             insert_step(tx, step, &mut inserted).await?;
         }
-        let new: HashSet<Uuid> = inserted.iter().map(|moved| moved.entry.id).collect();
+        let mut new: HashSet<Uuid> = inserted.iter().map(|moved| moved.entry.id).collect();
         self.ring_after(tx, inserted);
         let mut enqueued = Vec::with_capacity(jobs.len());
         let mut skipped_lanes = Vec::new();
         for job in &placed {
             let job = job.job;
-            if new.contains(&job.id) {
+            if new.remove(&job.id) {
                 enqueued.push(Enqueued { id: job.id, created: true });
             } else {
                 enqueued.push(self.equal_or_new(tx, job).await?);
