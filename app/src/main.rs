@@ -58,7 +58,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
     let roles = match command {
         Command::Jobs(Jobs::List(list)) => {
             let engine = store::open_to_look(&settings).await?;
-            let rows = engine.list(&list.filter(), &list.page()).await?;
+            let rows = engine.list(&list.filter(), &list.page()).await?.rows;
             let text = match list.json {
                 true => listing::array(&rows),
                 false => listing::table(&rows, queue::clock::now()),
