@@ -13,12 +13,15 @@ mod jobs;
 mod limits;
 mod observe;
 mod openapi;
+mod pauses;
 mod prefer;
+mod queues;
 mod server;
 mod settings;
 mod trace;
 mod ventes;
 mod wire;
+mod workers;
 
 pub use server::serve;
 pub use settings::Settings;
@@ -38,6 +41,8 @@ use tokio_util::task::TaskTracker;
 #[derive(Clone)]
 pub struct State {
     engine: Arc<dyn Engine>,
+    /// The kinds this process knows.
+    catalog: Arc<::jobs::Catalog>,
     settings: Arc<Settings>,
     metrics: PrometheusHandle,
     limits: Arc<Limits>,
@@ -52,6 +57,7 @@ impl State {
     /// `redis` is the limiter's own connection; without one each process counts for itself.
     pub fn new(
         engine: Arc<dyn Engine>,
+        catalog: Arc<::jobs::Catalog>,
         settings: Settings,
         metrics: PrometheusHandle,
         redis: Option<ConnectionManager>,
@@ -59,6 +65,7 @@ impl State {
         let limits = Limits::new(settings.requests_per_minute, redis, &settings.redis_prefix);
         Self {
             engine,
+            catalog,
             settings: Arc::new(settings),
             metrics,
             limits: Arc::new(limits),
@@ -90,10 +97,18 @@ impl Route {
 
 /// Every route that is served, besides the rendered description.
 fn routes() -> Vec<Route> {
-    [ventes::routes(), jobs::routes(), health::routes(), openapi::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        ventes::routes(),
+        jobs::routes(),
+        queues::routes(),
+        pauses::routes(),
+        workers::routes(),
+        health::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn router(state: State) -> Router {
