@@ -6,8 +6,11 @@
 mod accept;
 mod auth;
 mod body;
+mod dead;
 mod delivery;
 mod error;
+mod events;
+mod feed;
 mod health;
 mod jobs;
 mod limits;
@@ -35,6 +38,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Engine;
 use redis::aio::ConnectionManager;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What every request is handled with; clones share it.
@@ -51,6 +55,10 @@ pub struct State {
     /// Deliveries that are being recorded; shutdown waits for them.
     marking: TaskTracker,
     gauges: Arc<health::Gauges>,
+    streams: events::Streams,
+    feed: feed::Feed,
+    /// Fires when the process stops: streams end then.
+    stopping: CancellationToken,
 }
 
 impl State {
@@ -62,6 +70,7 @@ impl State {
         metrics: PrometheusHandle,
         redis: Option<ConnectionManager>,
     ) -> Self {
+        let streams = events::Streams::new(settings.max_streams);
         let limits = Limits::new(settings.requests_per_minute, redis, &settings.redis_prefix);
         Self {
             engine,
@@ -73,6 +82,9 @@ impl State {
             marks: delivery::Marks::default(),
             marking: TaskTracker::new(),
             gauges: Arc::default(),
+            streams,
+            feed: feed::Feed::default(),
+            stopping: CancellationToken::new(),
         }
     }
 }
@@ -103,6 +115,9 @@ fn routes() -> Vec<Route> {
         queues::routes(),
         pauses::routes(),
         workers::routes(),
+        dead::routes(),
+        events::routes(),
+        feed::routes(),
         health::routes(),
         openapi::routes(),
     ]
