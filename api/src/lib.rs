@@ -6,19 +6,25 @@
 mod accept;
 mod auth;
 mod body;
+mod dead;
 mod delivery;
 mod error;
+mod events;
+mod feed;
 mod health;
 mod jobs;
 mod limits;
 mod observe;
 mod openapi;
+mod pauses;
 mod prefer;
+mod queues;
 mod server;
 mod settings;
 mod trace;
 mod ventes;
 mod wire;
+mod workers;
 
 pub use server::serve;
 pub use settings::Settings;
@@ -32,12 +38,15 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Engine;
 use redis::aio::ConnectionManager;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What every request is handled with; clones share it.
 #[derive(Clone)]
 pub struct State {
     engine: Arc<dyn Engine>,
+    /// The kinds this process knows.
+    catalog: Arc<::jobs::Catalog>,
     settings: Arc<Settings>,
     metrics: PrometheusHandle,
     limits: Arc<Limits>,
@@ -46,19 +55,26 @@ pub struct State {
     /// Deliveries that are being recorded; shutdown waits for them.
     marking: TaskTracker,
     gauges: Arc<health::Gauges>,
+    streams: events::Streams,
+    feed: feed::Feed,
+    /// Fires when the process stops: streams end then.
+    stopping: CancellationToken,
 }
 
 impl State {
     /// `redis` is the limiter's own connection; without one each process counts for itself.
     pub fn new(
         engine: Arc<dyn Engine>,
+        catalog: Arc<::jobs::Catalog>,
         settings: Settings,
         metrics: PrometheusHandle,
         redis: Option<ConnectionManager>,
     ) -> Self {
+        let streams = events::Streams::new(settings.max_streams);
         let limits = Limits::new(settings.requests_per_minute, redis, &settings.redis_prefix);
         Self {
             engine,
+            catalog,
             settings: Arc::new(settings),
             metrics,
             limits: Arc::new(limits),
@@ -66,6 +82,9 @@ impl State {
             marks: delivery::Marks::default(),
             marking: TaskTracker::new(),
             gauges: Arc::default(),
+            streams,
+            feed: feed::Feed::default(),
+            stopping: CancellationToken::new(),
         }
     }
 }
@@ -90,10 +109,21 @@ impl Route {
 
 /// Every route that is served, besides the rendered description.
 fn routes() -> Vec<Route> {
-    [ventes::routes(), jobs::routes(), health::routes(), openapi::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        ventes::routes(),
+        jobs::routes(),
+        queues::routes(),
+        pauses::routes(),
+        workers::routes(),
+        dead::routes(),
+        events::routes(),
+        feed::routes(),
+        health::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn router(state: State) -> Router {

@@ -158,7 +158,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
             format!("`api.bind`: {bind} cannot be listened on; choose another with --bind")
         })?;
         let address = listener.local_addr()?;
-        let state = api_state(&settings, &engine, metrics);
+        let state = api_state(&settings, &engine, &catalog, metrics);
         crew.start("api", api::serve(listener, state, shutdown.clone()));
         if roles.demo {
             terminal::print(&demo::what_to_try(address, &settings.database.url))?;
@@ -179,6 +179,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
 fn api_state(
     settings: &Settings,
     engine: &Arc<dyn Engine>,
+    catalog: &Arc<Catalog>,
     metrics: PrometheusHandle,
 ) -> api::State {
     let defaults = api::Settings::default();
@@ -194,7 +195,7 @@ fn api_state(
         redis_prefix: format!("{}:", settings.redis.prefix),
         ..defaults
     };
-    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings))
+    api::State::new(Arc::clone(engine), Arc::clone(catalog), api, metrics, store::limiter(settings))
 }
 
 fn start_worker(
