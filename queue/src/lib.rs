@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod job;
 mod redis;
+pub mod schedule;
 mod sql;
 
 pub use engine::{Engine, SCHEDULED, Settings, open};
@@ -19,3 +20,4 @@ pub use job::{
     Attempt, Claim, Claimed, Enqueued, Filter, JobRow, NewJob, Outcome, Page, Progress, QueueStats,
     Reaped, Retention, State, Ticket, Unique,
 };
+pub use sql::schedules;

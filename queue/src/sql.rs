@@ -9,6 +9,7 @@ mod finish;
 mod read;
 mod reap;
 mod rows;
+pub mod schedules;
 
 use crate::bell::{Bell, Entry};
 use crate::engine::Engine;
