@@ -139,19 +139,22 @@ impl Timetable {
     fn wall(&self, mut from: DateTime<Utc>) -> Option<(DateTime<Utc>, bool)> {
         loop {
             let offset = self.offset(from);
-            let nominal = self.nominal(from.naive_utc() + offset)?;
-            let at = nominal.and_utc() - offset;
-            let shift = self.shift(from, at.min(from + WINDOW));
-            match shift {
-                Some(shift) => {
-                    let is_skipped = nominal < shift.naive_utc() + self.offset(shift);
+            let nominal = self.nominal(from.naive_utc() + offset);
+            let at = nominal.map(|nominal| nominal.and_utc() - offset);
+            // Also after the last match of all: the clock may go back and show it again.
+            let end = from + WINDOW;
+            match (self.shift(from, at.map_or(end, |at| at.min(end))), at) {
+                (Some(shift), _) => {
+                    let after = shift.naive_utc() + self.offset(shift);
+                    let is_skipped = nominal.is_some_and(|nominal| nominal < after);
                     if is_skipped && !self.is_elapsed && self.gap == Gap::Run {
                         return Some((shift, true));
                     }
                     from = shift;
                 }
-                None if at <= from + WINDOW => return Some((at, false)),
-                None => from = at - BEFORE,
+                (None, Some(at)) if at <= end => return Some((at, false)),
+                (None, Some(at)) => from = at - BEFORE,
+                (None, None) => return None,
             }
         }
     }
