@@ -14,6 +14,7 @@ mod limits;
 mod observe;
 mod openapi;
 mod prefer;
+mod schedules;
 mod server;
 mod settings;
 mod trace;
@@ -27,6 +28,7 @@ use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 use error::ApiError;
+use ::jobs::Catalog;
 use limits::Limits;
 use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Engine;
@@ -46,6 +48,7 @@ pub struct State {
     /// Deliveries that are being recorded; shutdown waits for them.
     marking: TaskTracker,
     gauges: Arc<health::Gauges>,
+    catalog: Arc<Catalog>,
 }
 
 impl State {
@@ -55,6 +58,7 @@ impl State {
         settings: Settings,
         metrics: PrometheusHandle,
         redis: Option<ConnectionManager>,
+        catalog: Arc<Catalog>,
     ) -> Self {
         let limits = Limits::new(settings.requests_per_minute, redis, &settings.redis_prefix);
         Self {
@@ -66,6 +70,7 @@ impl State {
             marks: delivery::Marks::default(),
             marking: TaskTracker::new(),
             gauges: Arc::default(),
+            catalog,
         }
     }
 }
@@ -86,11 +91,19 @@ impl Route {
     pub(crate) fn post<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
         Self { method: "post", path, handler: routing::post(handler) }
     }
+
+    pub(crate) fn put<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "put", path, handler: routing::put(handler) }
+    }
+
+    pub(crate) fn delete<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "delete", path, handler: routing::delete(handler) }
+    }
 }
 
 /// Every route that is served, besides the rendered description.
 fn routes() -> Vec<Route> {
-    [ventes::routes(), jobs::routes(), health::routes(), openapi::routes()]
+    [ventes::routes(), jobs::routes(), schedules::routes(), health::routes(), openapi::routes()]
         .into_iter()
         .flatten()
         .collect()

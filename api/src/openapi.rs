@@ -13,13 +13,18 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 #[openapi(
     info(title = "Relais", description = "Sales in, answers out; everything between is a job."),
     paths(
-        crate::ventes::push, crate::jobs::show, crate::health::live, crate::health::ready,
+        crate::ventes::push, crate::jobs::show, crate::schedules::list, crate::schedules::create,
+        crate::schedules::show, crate::schedules::replace, crate::schedules::remove,
+        crate::schedules::pause, crate::schedules::resume, crate::schedules::trigger,
+        crate::schedules::preview, crate::schedules::try_out, crate::schedules::ticks,
+        crate::health::live, crate::health::ready,
         crate::health::metrics, describe,
     ),
     modifiers(&Credentials, &WithoutSlash),
     tags(
         (name = "ventes", description = "Sales of the shops' terminals"),
         (name = "jobs", description = "What was accepted, and what became of it"),
+        (name = "schedules", description = "What is put in at set times"),
         (name = "health", description = "For those who watch over the process"),
     )
 )]

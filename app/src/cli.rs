@@ -154,7 +154,12 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) fn filter(&self) -> Filter {
-        Filter { state: self.state, kind: self.kind.clone(), queue: self.queue.clone() }
+        Filter {
+            state: self.state,
+            kind: self.kind.clone(),
+            queue: self.queue.clone(),
+            ..Filter::default()
+        }
     }
 
     pub(crate) fn page(&self) -> Page {

@@ -57,7 +57,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
     let roles = match command {
         Command::Jobs(Jobs::List(list)) => {
             let engine = store::open_to_look(&settings).await?;
-            let rows = engine.list(&list.filter(), &list.page()).await?;
+            let rows = engine.list(&list.filter(), &list.page()).await?.rows;
             let text = match list.json {
                 true => listing::array(&rows),
                 false => listing::table(&rows, queue::clock::now()),
@@ -156,7 +156,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
             format!("`api.bind`: {bind} cannot be listened on; choose another with --bind")
         })?;
         let address = listener.local_addr()?;
-        let state = api_state(&settings, &engine, metrics);
+        let state = api_state(&settings, &engine, &catalog, metrics);
         crew.start("api", api::serve(listener, state, shutdown.clone()));
         if roles.demo {
             terminal::print(&demo::what_to_try(address, &settings.database.url))?;
@@ -177,6 +177,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
 fn api_state(
     settings: &Settings,
     engine: &Arc<dyn Engine>,
+    catalog: &Arc<Catalog>,
     metrics: PrometheusHandle,
 ) -> api::State {
     let defaults = api::Settings::default();
@@ -192,7 +193,7 @@ fn api_state(
         redis_prefix: format!("{}:", settings.redis.prefix),
         ..defaults
     };
-    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings))
+    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings), Arc::clone(catalog))
 }
 
 fn start_worker(

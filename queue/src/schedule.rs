@@ -141,7 +141,7 @@ pub struct Definition {
 pub enum Refusal {
     /// Not a name.
     #[error(
-        "`name`: allowed are 1 to 64 lower-case letters, digits, `_`, `.` and `-`, for example `nightly_report`"
+        "`name`: allowed are 1 to 64 lower-case letters, digits, `_`, `.` and `-`, for example `nightly_report`; `preview` is taken"
     )]
     Name,
     /// Not an expression, and what is wrong.
@@ -196,10 +196,10 @@ impl Definition {
     }
 }
 
-/// Whether a schedule may be called so.
+/// Whether a schedule may be called so. `preview` is a place of its own in the API.
 pub fn is_name(name: &str) -> bool {
     let is_allowed = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-');
-    (1..=64).contains(&name.len()) && name.bytes().all(is_allowed)
+    (1..=64).contains(&name.len()) && name.bytes().all(is_allowed) && name != "preview"
 }
 
 /// A schedule as the record has it.

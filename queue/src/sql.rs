@@ -3,26 +3,36 @@
 //! All three deployments are this one type. With Redis, [`Record::index`] proposes which jobs to
 //! claim; the row alone decides who holds one.
 
+mod act;
 mod claim;
+mod control;
+mod crew;
 mod enqueue;
 mod finish;
+mod list;
+mod pause;
+mod prune;
 mod read;
 mod reap;
 mod rows;
+mod save;
 pub mod schedules;
+mod stats;
+mod why;
 
 use crate::bell::{Bell, Entry};
+use crate::control::Beat;
 use crate::engine::Engine;
 use crate::job::{
-    Attempt, Claim, Claimed, Enqueued, Filter, JobRow, NewJob, Outcome, Page, Progress, QueueStats,
-    Reaped, Retention, Ticket,
+    Claim, Claimed, Enqueued, JobRow, NewJob, Outcome, Reaped, Retention, Save, Ticket,
 };
 use crate::redis::Index;
 use crate::{Error, SCHEDULED};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use db::{Db, Tx};
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -35,6 +45,8 @@ pub(crate) struct Record {
     pub(crate) bell: Arc<Bell>,
     pub(crate) index: Option<Index>,
     pub(crate) max_payload_bytes: usize,
+    /// Queues whose names are in the record.
+    pub(crate) known_queues: Arc<RwLock<HashSet<String>>>,
 }
 
 /// A job that left a waiting state for another, as far as the bell must know.
@@ -81,6 +93,8 @@ macro_rules! retry_collisions {
     }};
 }
 
+pub(crate) use retry_collisions;
+
 #[async_trait]
 impl Engine for Record {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
@@ -120,13 +134,36 @@ impl Engine for Record {
         if held.is_empty() { Err(Error::LeaseLost(ticket.id)) } else { Ok(()) }
     }
 
-    async fn hold_in(
-        &self,
-        tx: &mut Tx,
-        ticket: Ticket,
-        progress: Option<Progress>,
-    ) -> Result<(), Error> {
-        self.hold(tx, ticket, progress).await
+    async fn hold_in(&self, tx: &mut Tx, ticket: Ticket, save: &Save) -> Result<(), Error> {
+        self.hold(tx, ticket, save).await
+    }
+
+    async fn save(&self, ticket: Ticket, save: &Save) -> Result<(), Error> {
+        retry_collisions!(async {
+            let mut tx = self.db.begin().await?;
+            self.hold(&mut tx, ticket, save).await?;
+            Ok(tx.commit().await?)
+        })
+    }
+
+    async fn log(&self, ticket: Ticket, lines: &[(DateTime<Utc>, String)]) -> Result<(), Error> {
+        retry_collisions!(self.keep_log(ticket, lines))
+    }
+
+    async fn step(&self, id: Uuid, step: &str) -> Result<Option<String>, Error> {
+        self.kept_step(id, step).await
+    }
+
+    async fn keep_step(&self, ticket: Ticket, step: &str, result: &str) -> Result<(), Error> {
+        self.keep_one_step(ticket, step, result).await
+    }
+
+    async fn cancels(&self, tickets: &[Ticket]) -> Result<Vec<(Ticket, String)>, Error> {
+        self.asked_to_stop(tickets).await
+    }
+
+    async fn beat(&self, beat: &Beat) -> Result<(), Error> {
+        self.sign_of_life(beat).await
     }
 
     async fn delivered_in(&self, tx: &mut Tx, id: Uuid) -> Result<(), Error> {
@@ -140,7 +177,7 @@ impl Engine for Record {
         // Listening starts before the first look, so no end falls between the two.
         let mut waiter = self.bell.done(id);
         loop {
-            let row = self.find(id).await?;
+            let row = self.row(id).await?;
             let ended = row.as_ref().is_none_or(|row| row.state.is_final());
             if ended || tokio::time::Instant::now() >= deadline {
                 return Ok(row);
@@ -156,22 +193,6 @@ impl Engine for Record {
 
     async fn reap(&self) -> Result<Reaped, Error> {
         self.upkeep().await
-    }
-
-    async fn get(&self, id: Uuid) -> Result<Option<JobRow>, Error> {
-        self.find(id).await
-    }
-
-    async fn attempts(&self, id: Uuid) -> Result<Vec<Attempt>, Error> {
-        self.failed_attempts(id).await
-    }
-
-    async fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<JobRow>, Error> {
-        self.page(filter, page).await
-    }
-
-    async fn stats(&self) -> Result<Vec<QueueStats>, Error> {
-        self.figures().await
     }
 
     async fn unfinished(&self, principal: &str, limit: u32) -> Result<u32, Error> {

@@ -25,13 +25,29 @@ static KEEP_ATTEMPT: Sql = Sql::each(
      WHERE id = $1 AND token = $2 AND state = 'running' ON CONFLICT DO NOTHING",
 );
 
+/// The state an end leads to: a job that was asked to stop does not wait again.
+macro_rules! ended {
+    ($state:literal) => {
+        concat!(
+            "CASE WHEN cancel_at IS NOT NULL AND ",
+            $state,
+            " IN ('scheduled', 'ready') THEN 'cancelled' ELSE ",
+            $state,
+            " END"
+        )
+    };
+}
+
 macro_rules! end {
     ($state:literal, $after:literal, $refund:literal, $result:literal, $error:literal, $from:literal) => {
         concat!(
             "UPDATE jobs SET state = ",
-            $state,
-            ", \
-             run_at = CASE WHEN ",
+            ended!($state),
+            ", rank = CASE WHEN ",
+            $after,
+            " IS NULL THEN rank ELSE {ms {after ",
+            $after,
+            "}} + priority * 60000 END, run_at = CASE WHEN ",
             $after,
             " IS NULL THEN run_at ELSE {after ",
             $after,
@@ -45,8 +61,8 @@ macro_rules! end {
             $error,
             ", jobs.error), lease_holder = NULL, lease_until = NULL, \
              finished_at = CASE WHEN ",
-            $state,
-            " IN ('done', 'dead') THEN {now} END ",
+            ended!($state),
+            " NOT IN ('scheduled', 'ready') THEN {now} END ",
             $from,
             " AND jobs.state = 'running' RETURNING lane, jobs.token AS token, ",
             moved_columns!()
@@ -128,6 +144,20 @@ impl Record {
         tx.after_commit(move || bell.ring_done(&done));
     }
 
+    /// After jobs got their end by a statement that returns `lane` and the moved columns: lets
+    /// their lanes go on and tells who waits for them.
+    pub(super) async fn ended(&self, tx: &mut Tx, rows: &[Row]) -> Result<(), Error> {
+        let mut done = Vec::with_capacity(rows.len());
+        let mut lanes = BTreeSet::new();
+        for row in rows {
+            done.push(row.get("id")?);
+            lanes.extend(row.get::<Option<String>>("lane")?);
+        }
+        self.unblock_heads(tx, lanes.into_iter().collect()).await?;
+        self.ring_done_after(tx, done);
+        Ok(())
+    }
+
     /// Lets the first living job of each lane go next.
     pub(super) async fn unblock_heads(&self, tx: &mut Tx, lanes: Vec<String>) -> Result<(), Error> {
         if lanes.is_empty() {
@@ -154,6 +184,7 @@ async fn keep_attempts(tx: &mut Tx, ends: &[(Ticket, Outcome)]) -> Result<(), Er
         .filter_map(|(ticket, outcome)| match outcome {
             Outcome::Retry { error, .. } => Some((*ticket, "retry", error)),
             Outcome::Dead { error } => Some((*ticket, "dead", error)),
+            Outcome::Cancelled { error } => Some((*ticket, "cancelled", error)),
             Outcome::Done { .. } | Outcome::Snooze { .. } | Outcome::Release => None,
         })
         .collect();
@@ -193,6 +224,7 @@ fn columns(outcome: &Outcome) -> (State, Option<i64>, i64, Option<String>, Optio
         Outcome::Snooze { after } => (State::Scheduled, Some(millis(*after)), 1, None, None),
         Outcome::Dead { error } => (State::Dead, None, 0, None, Some(error.clone())),
         Outcome::Release => (State::Ready, None, 1, None, None),
+        Outcome::Cancelled { error } => (State::Cancelled, None, 0, None, Some(error.clone())),
     }
 }
 
