@@ -5,6 +5,7 @@ mod crew;
 mod demo;
 mod escape;
 mod listing;
+mod schedules;
 mod settings;
 mod shutdown;
 mod store;
@@ -67,6 +68,10 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
         }
         Command::Jobs(Jobs::Show { id, json }) => {
             show(&settings, id, json).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Schedules(command) => {
+            schedules::run(command, &settings, &catalog).await?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Migrate => {
