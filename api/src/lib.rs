@@ -24,11 +24,11 @@ mod wire;
 pub use server::serve;
 pub use settings::Settings;
 
+use ::jobs::Catalog;
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 use error::ApiError;
-use ::jobs::Catalog;
 use limits::Limits;
 use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Engine;

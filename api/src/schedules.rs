@@ -6,14 +6,13 @@ mod shown;
 mod store;
 
 pub(crate) use body::{PauseBody, PreviewBody, ScheduleBody};
-pub(crate) use shown::{
-    PreviewShown, ScheduleList, ScheduleShown, TickList, TickShown, Triggered,
-};
+pub(crate) use shown::{PreviewShown, ScheduleList, ScheduleShown, TickList, TickShown, Triggered};
 
 use crate::auth;
 use crate::error::ApiError;
 use crate::server::Peer;
 use crate::{Route, State};
+use ::jobs::Unique;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State as FromState};
@@ -21,7 +20,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
-use ::jobs::Unique;
 use queue::schedule::{Source, is_name};
 use queue::{NewJob, schedules};
 use serde::Deserialize;

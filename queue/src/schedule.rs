@@ -148,7 +148,9 @@ pub enum Refusal {
     #[error("`cron`: {0}")]
     Cron(String),
     /// No such zone.
-    #[error("`timezone`: `{0}` is no time zone: allowed are IANA names, for example `Africa/Kinshasa`")]
+    #[error(
+        "`timezone`: `{0}` is no time zone: allowed are IANA names, for example `Africa/Kinshasa`"
+    )]
     Zone(String),
     /// Too long.
     #[error("`payload`: {0} bytes, {MAX_PAYLOAD_BYTES} are allowed")]

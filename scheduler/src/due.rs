@@ -91,10 +91,16 @@ mod tests {
 
     /// What an hourly schedule owes, shown as `hour outcome missed`.
     fn hourly(missed: Missed, limit: u32, from: &str, now: &str) -> Vec<String> {
-        let policy = Definition { missed, missed_limit: limit, ..Definition::new("x", "0 * * * *", "UTC", "k", "{}") };
+        let policy = Definition {
+            missed,
+            missed_limit: limit,
+            ..Definition::new("x", "0 * * * *", "UTC", "k", "{}")
+        };
         let timetable = policy.timetable().expect("valid");
         let due = Due { name: "x".to_owned(), stamp: 1, from: at(from), timetable: &timetable };
-        let shown = |owed: &Owed| format!("{} {} {}", owed.nominal.format("%H"), owed.outcome.as_str(), owed.missed);
+        let shown = |owed: &Owed| {
+            format!("{} {} {}", owed.nominal.format("%H"), owed.outcome.as_str(), owed.missed)
+        };
         owed(&due, &policy, at(now)).iter().map(shown).collect()
     }
 

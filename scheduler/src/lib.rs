@@ -57,13 +57,8 @@ pub async fn run(
     configured: Vec<Definition>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let mut scheduler = Scheduler {
-        engine,
-        catalog,
-        watched: Vec::new(),
-        seen: None,
-        complained: HashSet::new(),
-    };
+    let mut scheduler =
+        Scheduler { engine, catalog, watched: Vec::new(), seen: None, complained: HashSet::new() };
     let mut is_configured = false;
     loop {
         let round = async {
@@ -99,9 +94,9 @@ impl Scheduler {
     /// Deals with everything that is due; returns how long nothing will be.
     async fn round(&mut self) -> Result<Duration, Error> {
         let look = schedules::look(self.engine.db()).await?;
-        let is_same = self.seen.is_some_and(|seen| {
-            seen.version == look.version && look.now > seen.now - SET_BACK
-        });
+        let is_same = self
+            .seen
+            .is_some_and(|seen| seen.version == look.version && look.now > seen.now - SET_BACK);
         if !is_same {
             self.read(look.now).await?;
         }

@@ -71,7 +71,8 @@ async fn deal_together(
         }
     }
     let jobs: Vec<NewJob> = put.iter().map(|(_, _, job)| job.clone()).collect();
-    let enqueued = if jobs.is_empty() { Vec::new() } else { engine.enqueue_in(&mut tx, &jobs).await? };
+    let enqueued =
+        if jobs.is_empty() { Vec::new() } else { engine.enqueue_in(&mut tx, &jobs).await? };
     for ((name, nominal, job), enqueued) in put.iter().zip(&enqueued) {
         tracing::debug!(schedule = name, job.kind = %job.kind, job.id = %enqueued.id, tick.new = enqueued.created, "tick");
         if !enqueued.created {

@@ -2,8 +2,8 @@
 
 use super::store::plausible;
 use crate::error::ApiError;
-use chrono::{DateTime, Utc};
 use ::jobs::Catalog;
+use chrono::{DateTime, Utc};
 use queue::NewJob;
 use queue::schedule::{DEFAULT_MISSED, Definition, Fold, Gap, Missed, Overlap};
 use serde::Deserialize;

@@ -26,7 +26,8 @@ pub(super) fn known(name: Name) -> Result<String, ApiError> {
 
 /// The parameters of a query.
 pub(super) fn asked<T>(query: Asked<T>) -> Result<T, ApiError> {
-    let Query(query) = query.map_err(|error| ApiError::Invalid(format!("query: {}", error.body_text())))?;
+    let Query(query) =
+        query.map_err(|error| ApiError::Invalid(format!("query: {}", error.body_text())))?;
     Ok(query)
 }
 
@@ -87,7 +88,8 @@ pub(super) async fn put(
     wanted.check().map_err(|refusal| ApiError::Invalid(refusal.to_string()))?;
     body::job(&state.catalog, wanted).map_err(ApiError::Invalid)?;
     let name = &wanted.name;
-    let status = match stored(state, schedules::put(state.engine.db(), wanted, may_replace)).await? {
+    let status = match stored(state, schedules::put(state.engine.db(), wanted, may_replace)).await?
+    {
         Put::Created => StatusCode::CREATED,
         Put::Replaced => StatusCode::OK,
         Put::Exists => {

@@ -14,7 +14,9 @@ pub(super) fn read(from: &mut Reader, catalog: &Catalog) -> Vec<Definition> {
 fn read_one(from: &mut Reader, catalog: &Catalog, name: &str) -> Option<Definition> {
     if !queue::schedule::is_name(name) {
         let shown = name.escape_debug();
-        from.conflict(format!("`schedule.{shown}`: a name has 1 to 64 lower-case letters, digits, _ and -"));
+        from.conflict(format!(
+            "`schedule.{shown}`: a name has 1 to 64 lower-case letters, digits, _ and -"
+        ));
         return None;
     }
     let cron = text(from, name, "cron", None)?;
@@ -51,7 +53,9 @@ fn read_one(from: &mut Reader, catalog: &Catalog, name: &str) -> Option<Definiti
 fn policies(from: &mut Reader, into: &mut Definition) -> Option<()> {
     macro_rules! word {
         ($field:ident, $type:ident) => {
-            if let Some(word) = text(from, &into.name, stringify!($field), Some("")).filter(|w| !w.is_empty()) {
+            if let Some(word) =
+                text(from, &into.name, stringify!($field), Some("")).filter(|w| !w.is_empty())
+            {
                 let Some(value) = $type::parse(&word) else {
                     let key = format!("schedule.{}.{}", into.name, stringify!($field));
                     from.wrong(&key, $type::WORDS.join(", "));

@@ -111,14 +111,26 @@ mod tests {
     fn nonsense_is_refused_with_what_is_allowed() {
         let long = "0 ".repeat(200);
         for text in [
-            "", "often", "@daily", "60 * * * *", "* 24 * * *", "* * 32 * *", "* * * 13 *",
-            "0 0 0 30 2 ? 1", "* * * * * * * *", "\0 * * * *", "1,,2 * * * *", &long,
+            "",
+            "often",
+            "@daily",
+            "60 * * * *",
+            "* 24 * * *",
+            "* * 32 * *",
+            "* * * 13 *",
+            "0 0 0 30 2 ? 1",
+            "* * * * * * * *",
+            "\0 * * * *",
+            "1,,2 * * * *",
+            &long,
             "0 0 13 * 5",
         ] {
             let error = read(text).expect_err(text).to_string();
             assert!(error.contains("allowed") || error.contains("six fields"), "{text}: {error}");
         }
-        for text in ["*/5 * * * *", "0 30 2 * * *", "0 30 2 13 * FRI", "0 0 0 1 1 * 2030", "5 4 * * sun"] {
+        for text in
+            ["*/5 * * * *", "0 30 2 * * *", "0 30 2 13 * FRI", "0 0 0 1 1 * 2030", "5 4 * * sun"]
+        {
             assert!(read(text).is_ok(), "{text}");
         }
     }

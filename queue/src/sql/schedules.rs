@@ -5,9 +5,7 @@ mod ledger;
 pub use ledger::{prune, record, set_job, ticks, unfinished_before};
 
 use crate::Error;
-use crate::schedule::{
-    Definition, Fold, Gap, MAX_SCHEDULES, Missed, Overlap, Schedule, Source,
-};
+use crate::schedule::{Definition, Fold, Gap, MAX_SCHEDULES, Missed, Overlap, Schedule, Source};
 use chrono::{DateTime, Utc};
 use db::{Db, Row, Sql, Tx, args};
 use uuid::Uuid;
@@ -42,10 +40,8 @@ static LOOK: Sql = Sql::both(
 static COUNT: Sql = Sql::both("SELECT count(*) AS schedules FROM schedules");
 
 /// Writers of schedules that may be new go one after another, so that the limit holds.
-static ALONE: Sql = Sql::each(
-    "SELECT pg_advisory_xact_lock(hashtext('relais schedules'))",
-    "SELECT 1",
-);
+static ALONE: Sql =
+    Sql::each("SELECT pg_advisory_xact_lock(hashtext('relais schedules'))", "SELECT 1");
 
 static INSERT: Sql = Sql::both(
     "INSERT INTO schedules (name, cron, timezone, kind, payload, on_gap, on_fold, missed, \

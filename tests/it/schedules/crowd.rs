@@ -15,7 +15,9 @@ const NOTHING: &str = "[schedule.prune_jobs]\ncron = ''\n[schedule.verify_stock]
 async fn crowd(stores: Stores, count: usize) -> TestApp {
     let mut app = TestApp::on(stores, &[]);
     std::fs::write(app.dir().join("relais.toml"), NOTHING).unwrap();
-    (0..count).for_each(|_| drop(app.start_scheduler()));
+    for _ in 0..count {
+        app.start_scheduler();
+    }
     app
 }
 
@@ -38,7 +40,8 @@ pub(super) async fn five_schedulers_three_of_them_killed_make_one_job_and_one_li
     }
     until("those that are left go on", async || ledger(&db, "two").await.len() >= 13).await;
     drop(app.schedulers.drain(..));
-    static JOBS: Sql = Sql::both("SELECT id, run_at FROM jobs WHERE principal = $1 ORDER BY run_at");
+    static JOBS: Sql =
+        Sql::both("SELECT id, run_at FROM jobs WHERE principal = $1 ORDER BY run_at");
     for name in ["one", "two"] {
         let lines = ledger(&db, name).await;
         let rows = db.read(&JOBS, args![format!("schedule:{name}")]).await.unwrap();

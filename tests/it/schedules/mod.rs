@@ -67,9 +67,8 @@ fn outcomes(rows: &[TickRow]) -> Vec<(&'static str, u32)> {
 
 /// As if the schedule had been made that long ago and nobody had run it since.
 async fn was_made_ago(db: &Db, name: &str, ago: TimeDelta) -> DateTime<Utc> {
-    static BACK: Sql = Sql::both(
-        "UPDATE schedules SET since = {after $2}, stamp = stamp + 1 WHERE name = $1",
-    );
+    static BACK: Sql =
+        Sql::both("UPDATE schedules SET since = {after $2}, stamp = stamp + 1 WHERE name = $1");
     db.execute(&BACK, args![name, -ago.num_milliseconds()]).await.unwrap();
     schedules::get(db, name).await.unwrap().unwrap().since
 }
@@ -104,6 +103,7 @@ on_every_deployment! {
     policies::the_configuration_rules_its_own_schedules_only,
     policies::the_ledger_is_pruned_but_for_the_last_line,
     policies::what_cannot_be_run_stops_nothing_else,
-    //api::the_life_of_a_schedule_over_http,
-    //api::bad_input_is_told_and_changes_nothing,
+    api::the_life_of_a_schedule_over_http,
+    api::bad_input_is_told_and_changes_nothing,
+    commands::schedules_are_shown_and_steered_by_commands,
 }

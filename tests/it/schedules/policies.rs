@@ -41,8 +41,7 @@ pub(super) async fn missed_ticks_are_dealt_with_as_each_schedule_says(stores: St
     again.stop().await;
     assert_eq!(outcomes(&ledger(&db, "skip").await), [("skipped_missed", 4)]);
     assert_eq!(outcomes(&ledger(&db, "once").await), [("coalesced", 4)]);
-    let expected =
-        [("skipped_missed", 1), ("enqueued", 0), ("enqueued", 0), ("enqueued", 0)];
+    let expected = [("skipped_missed", 1), ("enqueued", 0), ("enqueued", 0), ("enqueued", 0)];
     assert_eq!(outcomes(&ledger(&db, "all").await), expected);
     static JOBS: Sql = Sql::both("SELECT id FROM jobs WHERE principal = $1");
     for (name, jobs) in [("skip", 0), ("once", 1), ("all", 3)] {
@@ -71,10 +70,8 @@ pub(super) async fn a_tick_waits_for_no_unfinished_predecessor(stores: Stores) {
     };
     until("its job is ended", async || {
         let held = engine.claim(&claim).await.unwrap();
-        let ends: Vec<_> = held
-            .iter()
-            .map(|job| (job.ticket, queue::Outcome::Done { result: None }))
-            .collect();
+        let ends: Vec<_> =
+            held.iter().map(|job| (job.ticket, queue::Outcome::Done { result: None })).collect();
         engine.finish(&ends).await.unwrap();
         engine.get(first).await.unwrap().unwrap().state == State::Done
     })

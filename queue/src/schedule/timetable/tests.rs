@@ -79,7 +79,15 @@ fn nominals(change: &Change) -> BTreeSet<NaiveDateTime> {
     let minute = TimeDelta::minutes(1);
     let middle = first + (last - first) / 2;
     let middle = middle - TimeDelta::seconds(i64::from(middle.second()));
-    BTreeSet::from([first - minute, first, first + minute, middle, last - minute, last, last + minute])
+    BTreeSet::from([
+        first - minute,
+        first,
+        first + minute,
+        middle,
+        last - minute,
+        last,
+        last + minute,
+    ])
 }
 
 fn ticks(timetable: &Timetable, change: &Change) -> Vec<DateTime<Utc>> {
@@ -112,14 +120,18 @@ fn each_time_of_day_is_as_many_instants_as_documented_in_every_zone() {
         for nominal in nominals(change) {
             let cron = format!(
                 "{} {} {} {} {} ? {}",
-                nominal.second(), nominal.minute(), nominal.hour(),
-                nominal.day(), nominal.month(), nominal.year(),
+                nominal.second(),
+                nominal.minute(),
+                nominal.hour(),
+                nominal.day(),
+                nominal.month(),
+                nominal.year(),
             );
             let real = shown.get(&nominal).map_or(&[][..], Vec::as_slice);
             // The policies that differ, turn by turn, so that all of them meet all kinds of zones.
-            let (gap, fold) = [
-                (Gap::Run, Fold::First), (Gap::Skip, Fold::Second), (Gap::Run, Fold::Both),
-            ][number % 3];
+            let (gap, fold) =
+                [(Gap::Run, Fold::First), (Gap::Skip, Fold::Second), (Gap::Run, Fold::Both)]
+                    [number % 3];
             let expected = match (real, gap, fold) {
                 ([], Gap::Run, _) => vec![change.at],
                 ([], Gap::Skip, _) => vec![],
