@@ -19,6 +19,7 @@ mod openapi;
 mod pauses;
 mod prefer;
 mod queues;
+mod schedules;
 mod server;
 mod settings;
 mod trace;
@@ -29,6 +30,7 @@ mod workers;
 pub use server::serve;
 pub use settings::Settings;
 
+use ::jobs::Catalog;
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
@@ -46,7 +48,6 @@ use tokio_util::task::TaskTracker;
 pub struct State {
     engine: Arc<dyn Engine>,
     /// The kinds this process knows.
-    catalog: Arc<::jobs::Catalog>,
     settings: Arc<Settings>,
     metrics: PrometheusHandle,
     limits: Arc<Limits>,
@@ -59,22 +60,22 @@ pub struct State {
     feed: feed::Feed,
     /// Fires when the process stops: streams end then.
     stopping: CancellationToken,
+    catalog: Arc<Catalog>,
 }
 
 impl State {
     /// `redis` is the limiter's own connection; without one each process counts for itself.
     pub fn new(
         engine: Arc<dyn Engine>,
-        catalog: Arc<::jobs::Catalog>,
         settings: Settings,
         metrics: PrometheusHandle,
         redis: Option<ConnectionManager>,
+        catalog: Arc<Catalog>,
     ) -> Self {
         let streams = events::Streams::new(settings.max_streams);
         let limits = Limits::new(settings.requests_per_minute, redis, &settings.redis_prefix);
         Self {
             engine,
-            catalog,
             settings: Arc::new(settings),
             metrics,
             limits: Arc::new(limits),
@@ -85,6 +86,7 @@ impl State {
             streams,
             feed: feed::Feed::default(),
             stopping: CancellationToken::new(),
+            catalog,
         }
     }
 }
@@ -105,6 +107,14 @@ impl Route {
     pub(crate) fn post<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
         Self { method: "post", path, handler: routing::post(handler) }
     }
+
+    pub(crate) fn put<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "put", path, handler: routing::put(handler) }
+    }
+
+    pub(crate) fn delete<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "delete", path, handler: routing::delete(handler) }
+    }
 }
 
 /// Every route that is served, besides the rendered description.
@@ -118,6 +128,7 @@ fn routes() -> Vec<Route> {
         dead::routes(),
         events::routes(),
         feed::routes(),
+        schedules::routes(),
         health::routes(),
         openapi::routes(),
     ]

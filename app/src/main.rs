@@ -6,6 +6,7 @@ mod crew;
 mod demo;
 mod escape;
 mod listing;
+mod schedules;
 mod settings;
 mod shutdown;
 mod store;
@@ -68,6 +69,10 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
         }
         Command::Jobs(Jobs::Show { id, json }) => {
             show(&settings, id, json).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Schedules(command) => {
+            schedules::run(command, &settings, &catalog).await?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Migrate => {
@@ -195,7 +200,7 @@ fn api_state(
         redis_prefix: format!("{}:", settings.redis.prefix),
         ..defaults
     };
-    api::State::new(Arc::clone(engine), Arc::clone(catalog), api, metrics, store::limiter(settings))
+    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings), Arc::clone(catalog))
 }
 
 fn start_worker(
