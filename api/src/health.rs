@@ -11,7 +11,6 @@ use axum::{Extension, Json};
 use metrics::gauge;
 use queue::QueueStats;
 use serde::Serialize;
-use std::collections::HashSet;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -107,7 +106,6 @@ pub(crate) struct Gauges(Mutex<Published>);
 #[derive(Default)]
 struct Published {
     at: Option<Instant>,
-    queues: HashSet<String>,
 }
 
 impl Gauges {
@@ -123,29 +121,14 @@ impl Gauges {
             return;
         };
         published.at = Some(Instant::now());
-        // A queue that has no jobs any more must fall to zero, not stay at its last figure.
-        for queue in std::mem::take(&mut published.queues) {
-            if !stats.iter().any(|figures| figures.queue == queue) {
-                set(&QueueStats {
-                    queue,
-                    ready: 0,
-                    scheduled: 0,
-                    running: 0,
-                    dead: 0,
-                    oldest_ready: None,
-                });
-            }
-        }
-        for figures in stats {
-            set(&figures);
-            published.queues.insert(figures.queue);
-        }
+        stats.iter().for_each(set);
     }
 }
 
 fn set(figures: &QueueStats) {
     let states = [
         ("ready", figures.ready),
+        ("blocked", figures.blocked),
         ("scheduled", figures.scheduled),
         ("running", figures.running),
         ("dead", figures.dead),

@@ -1,10 +1,12 @@
 //! The composition root: settings → logs → stores → roles.
 
+mod bench;
 mod cli;
 mod crew;
 mod demo;
 mod escape;
 mod listing;
+mod schedules;
 mod settings;
 mod shutdown;
 mod store;
@@ -57,7 +59,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
     let roles = match command {
         Command::Jobs(Jobs::List(list)) => {
             let engine = store::open_to_look(&settings).await?;
-            let rows = engine.list(&list.filter(), &list.page()).await?;
+            let rows = engine.list(&list.filter(), &list.page()).await?.rows;
             let text = match list.json {
                 true => listing::array(&rows),
                 false => listing::table(&rows, queue::clock::now()),
@@ -67,6 +69,10 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
         }
         Command::Jobs(Jobs::Show { id, json }) => {
             show(&settings, id, json).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Schedules(command) => {
+            schedules::run(command, &settings, &catalog).await?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Migrate => {
@@ -83,6 +89,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             terminal::print(&format!("loaded: {loaded}"))?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Bench(bench) => return bench::run(&bench, &settings).await,
         Command::Up { demo, .. } => Roles { api: true, worker: true, scheduler: true, demo },
         Command::Api { .. } => Roles { api: true, ..Roles::default() },
         Command::Worker { .. } => Roles { worker: true, ..Roles::default() },
@@ -156,7 +163,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
             format!("`api.bind`: {bind} cannot be listened on; choose another with --bind")
         })?;
         let address = listener.local_addr()?;
-        let state = api_state(&settings, &engine, metrics);
+        let state = api_state(&settings, &engine, &catalog, metrics);
         crew.start("api", api::serve(listener, state, shutdown.clone()));
         if roles.demo {
             terminal::print(&demo::what_to_try(address, &settings.database.url))?;
@@ -177,6 +184,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
 fn api_state(
     settings: &Settings,
     engine: &Arc<dyn Engine>,
+    catalog: &Arc<Catalog>,
     metrics: PrometheusHandle,
 ) -> api::State {
     let defaults = api::Settings::default();
@@ -192,7 +200,7 @@ fn api_state(
         redis_prefix: format!("{}:", settings.redis.prefix),
         ..defaults
     };
-    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings))
+    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings), Arc::clone(catalog))
 }
 
 fn start_worker(

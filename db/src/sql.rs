@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `{now}` | `statement_timestamp()` | the time as text |
 //! | `{after $2}` | now + `$2` milliseconds | the same |
+//! | `{ms run_at}` | an instant as milliseconds since 1970 | the same |
 //! | `= ANY($2)` | as written | `IN (SELECT value FROM json_each($2))` |
 //! | `{lock}` | `FOR UPDATE` | nothing: a writing transaction is alone |
 //! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` | nothing |
@@ -52,9 +53,10 @@ fn postgres(text: &str) -> String {
         .replace("{now}", "statement_timestamp()")
         .replace("{lock}", "FOR UPDATE")
         .replace("{skip locked}", "FOR UPDATE SKIP LOCKED");
-    replace_marked(&text, "{after ", "}", |n| {
+    let text = replace_marked(&text, "{after ", "}", |n| {
         format!("(statement_timestamp() + {n}::bigint * interval '1 millisecond')")
-    })
+    });
+    replace_marked(&text, "{ms ", "}", |at| format!("(extract(epoch FROM {at}) * 1000)::bigint"))
 }
 
 fn sqlite(text: &str) -> String {
@@ -64,6 +66,9 @@ fn sqlite(text: &str) -> String {
         .replace("{skip locked}", "");
     let text = replace_marked(&text, "{after ", "}", |n| {
         format!("strftime({SQLITE_TIME}, 'now', printf('%+.3f seconds', {n} / 1000.0))")
+    });
+    let text = replace_marked(&text, "{ms ", "}", |at| {
+        format!("CAST(round(unixepoch({at}, 'subsec') * 1000) AS INTEGER)")
     });
     replace_marked(&text, "= ANY(", ")", |n| format!("IN (SELECT value FROM json_each({n}))"))
 }

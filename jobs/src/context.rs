@@ -51,7 +51,7 @@ impl Context {
     /// Locks this job inside `tx` and records progress. Call it before the first effect: an
     /// attempt whose lease was lost stops here ([`Failure::LeaseLost`]).
     pub async fn hold_in(&self, tx: &mut Tx, progress: Option<Progress>) -> Result<(), Failure> {
-        Ok(self.services.engine.hold_in(tx, self.job.ticket, progress).await?)
+        Ok(self.services.engine.hold_in(tx, self.job.ticket, &progress.into()).await?)
     }
 
     /// Records success and `result` inside `tx`: they and the effects happen together or not at

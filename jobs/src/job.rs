@@ -36,6 +36,12 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
         None
     }
 
+    /// Names and values by which an administrator finds the job: a document's id, an invoice's
+    /// number. At most 16, each at most 256 bytes.
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// Does the work. On `Ok` the job is done, unless [`Context::finish_in`] has recorded that
     /// already together with the effects.
     fn run(self, cx: &Context) -> impl Future<Output = Result<(), Failure>> + Send;
@@ -49,6 +55,11 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
             max_attempts: Self::MAX_ATTEMPTS,
             lane: self.lane(),
             unique: self.unique(),
+            attributes: self
+                .attributes()
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             ..NewJob::new(Self::KIND, Self::QUEUE, payload)
         }
     }

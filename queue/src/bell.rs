@@ -22,8 +22,9 @@ const MAX_GATHERED: usize = 100_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) id: Uuid,
-    pub(crate) priority: i64,
-    pub(crate) run_at_ms: i64,
+    /// Due time in milliseconds, later for each step of priority: what waits long enough goes
+    /// before whatever is more urgent.
+    pub(crate) rank: i64,
 }
 
 /// What one process tells the others.

@@ -3,10 +3,11 @@
 use crate::bell::Bell;
 use crate::sql::Record;
 use crate::{
-    Attempt, Claim, Claimed, Enqueued, Error, Filter, JobRow, NewJob, Outcome, Page, Progress,
-    QueueStats, Reaped, Retention, Ticket,
+    Beat, Claim, Claimed, Control, Enqueued, Error, JobRow, NewJob, Outcome, Reaped, Retention,
+    Save, Ticket,
 };
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use db::{Db, Tx};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 /// A queue. All methods may be called from many tasks at once; a call that is dropped half way
 /// has either happened or not.
 #[async_trait]
-pub trait Engine: Send + Sync + 'static {
+pub trait Engine: Control {
     /// Puts jobs in, all or none; once it returns they survive anything. Answers in order.
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error>;
 
@@ -37,14 +38,30 @@ pub trait Engine: Send + Sync + 'static {
     /// together or not at all; [`Error::LeaseLost`] if the caller no longer holds the job.
     async fn finish_in(&self, tx: &mut Tx, ticket: Ticket, outcome: &Outcome) -> Result<(), Error>;
 
-    /// Locks the caller's job inside its transaction and records progress;
+    /// Locks the caller's job inside its transaction and keeps progress and checkpoint;
     /// [`Error::LeaseLost`] if the caller no longer holds it. Call it before the first effect.
-    async fn hold_in(
-        &self,
-        tx: &mut Tx,
-        ticket: Ticket,
-        progress: Option<Progress>,
-    ) -> Result<(), Error>;
+    async fn hold_in(&self, tx: &mut Tx, ticket: Ticket, save: &Save) -> Result<(), Error>;
+
+    /// Keeps progress and checkpoint; [`Error::LeaseLost`] if the caller no longer holds the job.
+    async fn save(&self, ticket: Ticket, save: &Save) -> Result<(), Error>;
+
+    /// Keeps lines that the caller's attempt logged: time and text, in order;
+    /// [`Error::LeaseLost`] if the caller no longer holds the job.
+    async fn log(&self, ticket: Ticket, lines: &[(DateTime<Utc>, String)]) -> Result<(), Error>;
+
+    /// What [`Engine::keep_step`] kept of a job's step, in whichever attempt.
+    async fn step(&self, id: Uuid, step: &str) -> Result<Option<String>, Error>;
+
+    /// Keeps the JSON result of a job's step; the first one stays. [`Error::LeaseLost`] if the
+    /// caller no longer holds the job.
+    async fn keep_step(&self, ticket: Ticket, step: &str, result: &str) -> Result<(), Error>;
+
+    /// Which of these jobs their holder is asked to stop, with who asked and why.
+    /// [`Engine::ready`] of [`CANCELS`](crate::CANCELS) changes when it may answer otherwise.
+    async fn cancels(&self, tickets: &[Ticket]) -> Result<Vec<(Ticket, String)>, Error>;
+
+    /// Shows a worker process as alive.
+    async fn beat(&self, beat: &Beat) -> Result<(), Error>;
 
     /// Notes that an answer with this job's result left whole (D-12), inside the transaction.
     async fn delivered_in(&self, tx: &mut Tx, id: Uuid) -> Result<(), Error>;
@@ -57,20 +74,8 @@ pub trait Engine: Send + Sync + 'static {
     fn ready(&self, queue: &str) -> watch::Receiver<u64>;
 
     /// Upkeep, in bounded steps: scheduled jobs that are due become ready; jobs past their lease
-    /// become ready, or dead when attempts or crashes are spent.
+    /// become ready, or dead when attempts or crashes are spent; what was due to expire does.
     async fn reap(&self) -> Result<Reaped, Error>;
-
-    /// One job.
-    async fn get(&self, id: Uuid) -> Result<Option<JobRow>, Error>;
-
-    /// Its failed attempts, oldest first.
-    async fn attempts(&self, id: Uuid) -> Result<Vec<Attempt>, Error>;
-
-    /// Jobs, newest first.
-    async fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<JobRow>, Error>;
-
-    /// Figures of every queue that has jobs.
-    async fn stats(&self) -> Result<Vec<QueueStats>, Error>;
 
     /// Unfinished jobs of one principal, counted up to `limit`.
     async fn unfinished(&self, principal: &str, limit: u32) -> Result<u32, Error>;
@@ -99,6 +104,9 @@ pub struct Settings {
 /// The pseudo-queue whose [`Engine::ready`] changes when a job was scheduled: upkeep looks again.
 pub const SCHEDULED: &str = "";
 
+/// The pseudo-queue whose [`Engine::ready`] changes when a running job is asked to stop.
+pub const CANCELS: &str = "\u{1}cancels";
+
 /// Starts the engine that the settings name: embedded (SQLite), postgres, or distributed
 /// (PostgreSQL and Redis). SQLite with Redis is refused.
 pub fn open(db: Db, settings: &Settings) -> Result<Arc<dyn Engine>, Error> {
@@ -118,7 +126,8 @@ pub fn open(db: Db, settings: &Settings) -> Result<Arc<dyn Engine>, Error> {
         }
     };
     let max_payload_bytes = settings.max_payload_bytes;
-    Ok(Arc::new(Record { db, bell, index, max_payload_bytes }))
+    let (gather, known_queues) = (Arc::default(), Arc::default());
+    Ok(Arc::new(Record { db, bell, index, max_payload_bytes, gather, known_queues }))
 }
 
 const SQLITE_WITH_REDIS: &str = "SQLite together with Redis is not a deployment: Redis serves many \

@@ -1,4 +1,8 @@
-//! The plain data that crosses the seam.
+//! The plain data that crosses the seam: jobs going in, in a worker's hands, and ending.
+
+mod shown;
+
+pub use shown::{Attempt, Filter, Found, JobRow, Listed, Page, QueueStats, Reaped, Retention};
 
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -31,6 +35,12 @@ pub struct NewJob {
     pub max_attempts: u32,
     /// W3C `traceparent` of the request that asked.
     pub trace: Option<String>,
+    /// Not started at or after this instant: the job ends as expired.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// How long one attempt may take; `None` is what the kind says.
+    pub timeout: Option<Duration>,
+    /// Name and value, indexed: an administrator finds a job by what it is about.
+    pub attributes: Vec<(String, String)>,
 }
 
 impl NewJob {
@@ -49,6 +59,9 @@ impl NewJob {
             principal: None,
             max_attempts: 20,
             trace: None,
+            expires_at: None,
+            timeout: None,
+            attributes: Vec::new(),
         }
     }
 }
@@ -183,6 +196,10 @@ pub struct Claimed {
     pub trace: Option<String>,
     /// When it was accepted, by the store's clock.
     pub created_at: DateTime<Utc>,
+    /// How long this attempt may take, if the job says more than its kind.
+    pub timeout: Option<Duration>,
+    /// JSON text that an earlier attempt left.
+    pub checkpoint: Option<String>,
 }
 
 /// How an attempt ended.
@@ -212,6 +229,26 @@ pub enum Outcome {
     },
     /// Handed back unfinished, ready at once; no attempt is spent.
     Release,
+    /// Stopped because somebody asked for it.
+    Cancelled {
+        /// Who and why, for people.
+        error: String,
+    },
+}
+
+/// What a running job wants kept; absent members stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Save {
+    /// How far it has come.
+    pub progress: Option<Progress>,
+    /// JSON text that the next attempt starts from.
+    pub checkpoint: Option<String>,
+}
+
+impl From<Option<Progress>> for Save {
+    fn from(progress: Option<Progress>) -> Self {
+        Self { progress, checkpoint: None }
+    }
 }
 
 /// How far a running job has come.
@@ -221,137 +258,4 @@ pub struct Progress {
     pub done: u64,
     /// Parts in all.
     pub total: u64,
-}
-
-/// A job as people see it.
-#[derive(Debug, Clone)]
-pub struct JobRow {
-    /// Its id.
-    pub id: Uuid,
-    /// What it does.
-    pub kind: String,
-    /// Version of the payload's shape.
-    pub version: i64,
-    /// Where it waits.
-    pub queue: String,
-    /// JSON text.
-    pub payload: String,
-    /// Where it stands.
-    pub state: State,
-    /// 0 (first) to 9.
-    pub priority: u8,
-    /// When it is or was due.
-    pub run_at: DateTime<Utc>,
-    /// Its lane.
-    pub lane: Option<String>,
-    /// Its place in the lane.
-    pub lane_seq: Option<i64>,
-    /// Whether another job of its lane goes first.
-    pub blocked: bool,
-    /// Who asked.
-    pub principal: Option<String>,
-    /// Attempts begun.
-    pub attempt: u32,
-    /// Attempts allowed.
-    pub max_attempts: u32,
-    /// How often a process died while holding it.
-    pub crashes: u32,
-    /// Who holds it.
-    pub lease_holder: Option<String>,
-    /// Until when.
-    pub lease_until: Option<DateTime<Utc>>,
-    /// How far it has come.
-    pub progress: Option<Progress>,
-    /// JSON text.
-    pub result: Option<String>,
-    /// The last attempt's error.
-    pub error: Option<String>,
-    /// W3C `traceparent` of the request that asked.
-    pub trace: Option<String>,
-    /// When it was accepted.
-    pub created_at: DateTime<Utc>,
-    /// When the last attempt began.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub finished_at: Option<DateTime<Utc>>,
-    /// When an answer with its result left whole.
-    pub delivered_at: Option<DateTime<Utc>>,
-}
-
-/// A failed attempt.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// Its number, from 1.
-    pub attempt: u32,
-    /// Who ran it.
-    pub worker: Option<String>,
-    /// When it began.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub ended_at: DateTime<Utc>,
-    /// `retry`, `dead` or `crash`.
-    pub outcome: String,
-    /// Why.
-    pub error: String,
-}
-
-/// Which jobs to list; absent members do not restrict.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// In this state.
-    pub state: Option<State>,
-    /// Of this kind.
-    pub kind: Option<String>,
-    /// In this queue.
-    pub queue: Option<String>,
-}
-
-/// A piece of a list, newest first.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// At most so many rows.
-    pub limit: usize,
-    /// Only rows older than this id: the last one of the page before.
-    pub before: Option<Uuid>,
-}
-
-/// Figures of one queue. Counts stop at 10 000, so that reading them costs the same at any size.
-#[derive(Debug, Clone, PartialEq)]
-pub struct QueueStats {
-    /// Its name.
-    pub queue: String,
-    /// Jobs that wait and may run.
-    pub ready: u64,
-    /// Jobs that wait for their time.
-    pub scheduled: u64,
-    /// Jobs that are held.
-    pub running: u64,
-    /// Jobs that failed for good.
-    pub dead: u64,
-    /// How long the oldest ready job has waited.
-    pub oldest_ready: Option<Duration>,
-}
-
-/// What one round of upkeep did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reaped {
-    /// Scheduled jobs that became ready.
-    pub due: u64,
-    /// Jobs taken back from holders that let their lease run out.
-    pub recovered: u64,
-    /// Jobs that died because attempts or crashes are spent.
-    pub dead: u64,
-    /// Whether a limit was reached, so that another round at once has work to do.
-    pub more: bool,
-    /// Time until the next scheduled job is due, if there is one.
-    pub next_due: Option<Duration>,
-}
-
-/// How long finished jobs stay.
-#[derive(Debug, Clone, Copy)]
-pub struct Retention {
-    /// Jobs that succeeded.
-    pub done: Duration,
-    /// Jobs that are dead, cancelled or expired.
-    pub dead: Duration,
 }

@@ -7,16 +7,22 @@
 
 mod bell;
 pub mod clock;
+mod control;
 mod engine;
 mod error;
 mod job;
 pub mod mutations;
 mod redis;
+pub mod schedule;
 mod sql;
 
-pub use engine::{Engine, SCHEDULED, Settings, open};
+pub use control::{
+    Act, Acted, Action, Actor, Beat, Blocker, Control, LogLine, Pause, PauseScope, Why, WorkerRow,
+};
+pub use engine::{CANCELS, Engine, SCHEDULED, Settings, open};
 pub use error::Error;
 pub use job::{
-    Attempt, Claim, Claimed, Enqueued, Filter, JobRow, NewJob, Outcome, Page, Progress, QueueStats,
-    Reaped, Retention, State, Ticket, Unique,
+    Attempt, Claim, Claimed, Enqueued, Filter, Found, JobRow, Listed, NewJob, Outcome, Page,
+    Progress, QueueStats, Reaped, Retention, Save, State, Ticket, Unique,
 };
+pub use sql::schedules;

@@ -80,7 +80,7 @@ impl Index {
     fn add_to(&self, pipe: &mut redis::Pipeline, queue: &str, entries: &[Entry]) {
         let command = pipe.cmd("ZADD").arg(self.keys.ready(queue));
         for entry in entries {
-            command.arg(score(entry)).arg(entry.id.as_bytes());
+            command.arg(entry.rank).arg(entry.id.as_bytes());
         }
         command.ignore();
     }
@@ -115,12 +115,6 @@ impl Index {
         pipe.cmd("PING").ignore();
         self.link.run::<()>(&pipe).await.map_err(|error| Error::Unreachable(error.to_string()))
     }
-}
-
-/// Priority first, then due time; ids break ties. Exact: below 2^53.
-fn score(entry: &Entry) -> i64 {
-    const PRIORITY_STEP: i64 = 10_000_000_000_000;
-    entry.priority * PRIORITY_STEP + entry.run_at_ms.clamp(0, PRIORITY_STEP - 1)
 }
 
 #[async_trait]
@@ -175,20 +169,4 @@ async fn next(bell: &Weak<Bell>, heard: &mut link::Messages) -> Option<String> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Entry, Uuid, score};
-
-    #[test]
-    fn priority_goes_before_due_time() {
-        let entry = |priority, run_at_ms| Entry { id: Uuid::nil(), priority, run_at_ms };
-        let mut scores =
-            [entry(9, 0), entry(0, 5), entry(5, 1_800_000_000_000), entry(5, 3)].map(|e| score(&e));
-        scores.sort_unstable();
-        let sorted = [entry(0, 5), entry(5, 3), entry(5, 1_800_000_000_000), entry(9, 0)];
-        assert_eq!(scores, sorted.map(|e| score(&e)));
-        assert!(score(&entry(9, i64::MAX)) < (1 << 53));
-    }
 }

@@ -3,27 +3,39 @@
 //! All three deployments are this one type. With Redis, [`Record::index`] proposes which jobs to
 //! claim; the row alone decides who holds one.
 
+mod act;
 mod claim;
+mod control;
+mod crew;
 mod enqueue;
 mod finish;
+mod gather;
+mod list;
+mod pause;
+mod prune;
 mod read;
 mod reap;
 mod rows;
+mod save;
+pub mod schedules;
+mod stats;
 mod unfenced;
+mod why;
 
 use crate::bell::{Bell, Entry};
+use crate::control::Beat;
 use crate::engine::Engine;
 use crate::job::{
-    Attempt, Claim, Claimed, Enqueued, Filter, JobRow, NewJob, Outcome, Page, Progress, QueueStats,
-    Reaped, Retention, Ticket,
+    Claim, Claimed, Enqueued, JobRow, NewJob, Outcome, Reaped, Retention, Save, Ticket,
 };
 use crate::mutations::{Protection, is_off};
 use crate::redis::Index;
 use crate::{Error, SCHEDULED};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use db::{Db, Tx};
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -31,11 +43,30 @@ use uuid::Uuid;
 /// How often a statement that collided with another transaction is tried again.
 const COLLISIONS: u32 = 5;
 
+/// Runs a transaction again when it collided with another one.
+macro_rules! retry_collisions {
+    ($work:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $work.await {
+                Err(Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
+                other => break other,
+            }
+        }
+    }};
+}
+pub(crate) use retry_collisions;
+
+/// Clones share everything.
+#[derive(Clone)]
 pub(crate) struct Record {
     pub(crate) db: Db,
     pub(crate) bell: Arc<Bell>,
     pub(crate) index: Option<Index>,
     pub(crate) max_payload_bytes: usize,
+    pub(crate) gather: Arc<gather::Gather>,
+    /// Queues whose names are in the record.
+    pub(crate) known_queues: Arc<RwLock<HashSet<String>>>,
 }
 
 /// A job that left a waiting state for another, as far as the bell must know.
@@ -69,28 +100,10 @@ impl Record {
     }
 }
 
-/// Runs a transaction again when it collided with another one.
-macro_rules! retry_collisions {
-    ($work:expr) => {{
-        let mut tries = 0;
-        loop {
-            match $work.await {
-                Err(Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
-                other => break other,
-            }
-        }
-    }};
-}
-
 #[async_trait]
 impl Engine for Record {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
-        retry_collisions!(async {
-            let mut tx = self.db.begin().await?;
-            let enqueued = self.insert(&mut tx, jobs).await?;
-            tx.commit().await?;
-            Ok(enqueued)
-        })
+        self.enqueue_gathered(jobs).await
     }
 
     async fn enqueue_in(&self, tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
@@ -125,14 +138,37 @@ impl Engine for Record {
         if held.is_empty() { Err(Error::LeaseLost(ticket.id)) } else { Ok(()) }
     }
 
-    async fn hold_in(
-        &self,
-        tx: &mut Tx,
-        ticket: Ticket,
-        progress: Option<Progress>,
-    ) -> Result<(), Error> {
+    async fn hold_in(&self, tx: &mut Tx, ticket: Ticket, save: &Save) -> Result<(), Error> {
         let ticket = unfenced::ticket(tx, ticket).await?;
-        self.hold(tx, ticket, progress).await
+        self.hold(tx, ticket, save).await
+    }
+
+    async fn save(&self, ticket: Ticket, save: &Save) -> Result<(), Error> {
+        retry_collisions!(async {
+            let mut tx = self.db.begin().await?;
+            self.hold(&mut tx, ticket, save).await?;
+            Ok(tx.commit().await?)
+        })
+    }
+
+    async fn log(&self, ticket: Ticket, lines: &[(DateTime<Utc>, String)]) -> Result<(), Error> {
+        retry_collisions!(self.keep_log(ticket, lines))
+    }
+
+    async fn step(&self, id: Uuid, step: &str) -> Result<Option<String>, Error> {
+        self.kept_step(id, step).await
+    }
+
+    async fn keep_step(&self, ticket: Ticket, step: &str, result: &str) -> Result<(), Error> {
+        self.keep_one_step(ticket, step, result).await
+    }
+
+    async fn cancels(&self, tickets: &[Ticket]) -> Result<Vec<(Ticket, String)>, Error> {
+        self.asked_to_stop(tickets).await
+    }
+
+    async fn beat(&self, beat: &Beat) -> Result<(), Error> {
+        self.sign_of_life(beat).await
     }
 
     async fn delivered_in(&self, tx: &mut Tx, id: Uuid) -> Result<(), Error> {
@@ -146,7 +182,7 @@ impl Engine for Record {
         // Listening starts before the first look, so no end falls between the two.
         let mut waiter = self.bell.done(id);
         loop {
-            let row = self.find(id).await?;
+            let row = self.row(id).await?;
             let ended = row.as_ref().is_none_or(|row| row.state.is_final());
             if ended || tokio::time::Instant::now() >= deadline {
                 return Ok(row);
@@ -162,22 +198,6 @@ impl Engine for Record {
 
     async fn reap(&self) -> Result<Reaped, Error> {
         self.upkeep().await
-    }
-
-    async fn get(&self, id: Uuid) -> Result<Option<JobRow>, Error> {
-        self.find(id).await
-    }
-
-    async fn attempts(&self, id: Uuid) -> Result<Vec<Attempt>, Error> {
-        self.failed_attempts(id).await
-    }
-
-    async fn list(&self, filter: &Filter, page: &Page) -> Result<Vec<JobRow>, Error> {
-        self.page(filter, page).await
-    }
-
-    async fn stats(&self) -> Result<Vec<QueueStats>, Error> {
-        self.figures().await
     }
 
     async fn unfinished(&self, principal: &str, limit: u32) -> Result<u32, Error> {

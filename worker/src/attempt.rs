@@ -119,6 +119,7 @@ async fn record(shared: &Shared, ticket: Ticket, outcome: Outcome) {
         Outcome::Retry { after, error } => {
             tracing::warn!(error = %error, retry.after_ms = after.as_millis(), "attempt failed");
         }
+        Outcome::Cancelled { error } => tracing::warn!(error = %error, "job is cancelled"),
         Outcome::Done { .. } | Outcome::Snooze { .. } | Outcome::Release => {}
     }
     // The recorder outlives every attempt.
@@ -133,6 +134,7 @@ fn measure(kind: &str, outcome: Option<&Outcome>, claimed: Instant) {
         Some(Outcome::Snooze { .. }) => "snooze",
         Some(Outcome::Dead { .. }) => "dead",
         Some(Outcome::Release) => "release",
+        Some(Outcome::Cancelled { .. }) => "cancelled",
     };
     let labels = [("kind", kind.to_owned()), ("outcome", word.to_owned())];
     metrics::counter!("relais_attempts_total", &labels).increment(1);

@@ -3,29 +3,42 @@
 use super::Record;
 use super::rows::{claimed, entry, millis};
 use crate::Error;
-use crate::job::{Claim, Claimed, Progress, Ticket};
+use crate::job::{Claim, Claimed, Ticket};
 use crate::mutations::{Protection, is_off};
 use crate::redis::Index;
-use db::{Dialect, Row, Sql, Tx, args};
+use db::{Dialect, Row, Sql, args};
 use std::time::Duration;
 use uuid::Uuid;
 
 /// What an empty index is shown: enough that this is rare, few enough that it is quick.
 const FILL: i64 = 10_000;
 
+/// Ready jobs that may be claimed from queue $1.
+macro_rules! claimable {
+    () => {
+        "queue = $1 AND state = 'ready' AND NOT blocked \
+         AND (expires_at IS NULL OR expires_at > {now}) \
+         AND kind NOT IN (SELECT name FROM pauses WHERE scope = 'kind' \
+         AND (until_at IS NULL OR until_at > {now})) \
+         AND NOT EXISTS (SELECT 1 FROM pauses WHERE scope = 'queue' AND name = $1 \
+         AND (until_at IS NULL OR until_at > {now}))"
+    };
+}
+
 macro_rules! claim {
     ($picked:literal) => {
         concat!(
-            "WITH picked AS MATERIALIZED (SELECT id FROM jobs WHERE queue = $1 AND ",
+            "WITH picked AS MATERIALIZED (SELECT id FROM jobs WHERE ",
+            claimable!(),
+            " AND ",
             $picked,
-            " AND state = 'ready' AND NOT blocked ORDER BY priority, run_at, id LIMIT $2 \
-             {skip locked}) \
+            " ORDER BY rank, id LIMIT $2 {skip locked}) \
              UPDATE jobs SET state = 'running', attempt = attempt + 1, token = token + 1, \
              lease_holder = $3, lease_until = {after $4}, started_at = {now}, \
-             progress_done = NULL, progress_total = NULL \
+             progress_done = NULL, progress_total = NULL, cancel_at = NULL, cancel_by = NULL \
              WHERE id IN (SELECT id FROM picked) \
              RETURNING id, token, kind, version, queue, payload, attempt, max_attempts, crashes, \
-             principal, lane, lane_seq, trace, created_at, priority, run_at"
+             principal, lane, lane_seq, trace, created_at, timeout_ms, checkpoint, rank"
         )
     };
 }
@@ -37,26 +50,28 @@ static SCAN: Sql = Sql::both(claim!("run_at <= {now}"));
 static PROPOSED: Sql = Sql::both(claim!("id = ANY($5)"));
 
 /// $1 queue, $2 limit: what the index should hold first.
-static HEADS: Sql = Sql::both(
-    "SELECT id, priority, run_at FROM jobs WHERE queue = $1 AND state = 'ready' AND NOT blocked \
-     ORDER BY priority, run_at, id LIMIT $2",
+static HEADS: Sql = Sql::both(concat!(
+    "SELECT id, rank FROM jobs WHERE ",
+    claimable!(),
+    " ORDER BY rank, id LIMIT $2"
+));
+
+/// $1 queue.
+static IS_PAUSED: Sql = Sql::both(
+    "SELECT 1 FROM pauses WHERE scope = 'queue' AND name = $1 \
+     AND (until_at IS NULL OR until_at > {now})",
 );
 
-/// $1 ids, $2 tokens, $3 lease in ms (PostgreSQL); $1 id, $2 token, $3 lease in ms (SQLite).
+/// $1 ids, $2 tokens, $3 lease in ms (PostgreSQL); $1 pairs of them, $2 lease in ms (SQLite).
 static EXTEND: Sql = Sql::each(
     "UPDATE jobs SET lease_until = {after $3} \
      FROM unnest($1::uuid[], $2::bigint[]) AS held(id, token) \
      WHERE jobs.id = held.id AND jobs.token = held.token AND state = 'running' \
      RETURNING jobs.id AS id, jobs.token AS token",
-    "UPDATE jobs SET lease_until = {after $3} WHERE id = $1 AND token = $2 AND state = 'running' \
-     RETURNING id, token",
-);
-
-/// $1 id, $2 token, $3 parts done, $4 parts in all: locks the row for its holder.
-static HOLD: Sql = Sql::both(
-    "UPDATE jobs SET progress_done = COALESCE($3, progress_done), \
-     progress_total = COALESCE($4, progress_total) \
-     WHERE id = $1 AND token = $2 AND state = 'running'",
+    "UPDATE jobs SET lease_until = {after $2} \
+     FROM (SELECT value ->> 0 AS id, value ->> 1 AS token FROM json_each($1)) AS held \
+     WHERE jobs.id = held.id AND jobs.token = held.token AND state = 'running' \
+     RETURNING jobs.id AS id, jobs.token AS token",
 );
 
 impl Record {
@@ -80,7 +95,10 @@ impl Record {
             };
             if !ids.is_empty() {
                 let taken = self.claim_ids(claim, ids).await?;
-                if !taken.is_empty() {
+                // What was popped from a paused queue is shown again when it resumes.
+                if !taken.is_empty()
+                    || self.db.read_one(&IS_PAUSED, args![&claim.queue]).await?.is_some()
+                {
                     return Ok(taken);
                 }
                 continue;
@@ -118,41 +136,25 @@ impl Record {
         }
         let mut held = Vec::with_capacity(tickets.len());
         let mut tx = self.db.begin().await?;
-        match tx.dialect() {
-            Dialect::Postgres => {
-                for step in tickets.chunks(1_000) {
-                    let ids: Vec<Uuid> = step.iter().map(|ticket| ticket.id).collect();
-                    let tokens: Vec<i64> = step.iter().map(|ticket| ticket.token).collect();
-                    let rows = tx.rows(&EXTEND, args![ids, tokens, millis(lease)]).await?;
-                    for row in rows {
-                        held.push(Ticket { id: row.get("id")?, token: row.get("token")? });
-                    }
+        for step in tickets.chunks(1_000) {
+            let values = match tx.dialect() {
+                Dialect::Postgres => args![
+                    step.iter().map(|ticket| ticket.id).collect::<Vec<_>>(),
+                    step.iter().map(|ticket| ticket.token).collect::<Vec<_>>(),
+                    millis(lease),
+                ],
+                Dialect::Sqlite => {
+                    let pairs: Vec<_> = step.iter().map(|held| (held.id, held.token)).collect();
+                    let pairs = serde_json::to_string(&pairs).expect("a ticket is plain data");
+                    args![pairs, millis(lease)]
                 }
-            }
-            Dialect::Sqlite => {
-                for ticket in tickets {
-                    let values = args![ticket.id, ticket.token, millis(lease)];
-                    if tx.execute(&EXTEND, values).await? > 0 {
-                        held.push(*ticket);
-                    }
-                }
+            };
+            for row in tx.rows(&EXTEND, values).await? {
+                held.push(Ticket { id: row.get("id")?, token: row.get("token")? });
             }
         }
         tx.commit().await?;
         Ok(held)
-    }
-
-    pub(super) async fn hold(
-        &self,
-        tx: &mut Tx,
-        ticket: Ticket,
-        progress: Option<Progress>,
-    ) -> Result<(), Error> {
-        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let done = progress.map(|progress| count(progress.done));
-        let total = progress.map(|progress| count(progress.total));
-        let held = tx.execute(&HOLD, args![ticket.id, ticket.token, done, total]).await?;
-        if held == 0 { Err(Error::LeaseLost(ticket.id)) } else { Ok(()) }
     }
 }
 
@@ -160,12 +162,8 @@ impl Record {
 fn in_order(rows: &[Row]) -> Result<Vec<Claimed>, Error> {
     let mut jobs = Vec::with_capacity(rows.len());
     for row in rows {
-        jobs.push((
-            entry(row)?,
-            row.get::<chrono::DateTime<chrono::Utc>>("run_at")?,
-            claimed(row)?,
-        ));
+        jobs.push((row.get::<i64>("rank")?, claimed(row)?));
     }
-    jobs.sort_by_key(|(entry, run_at, _)| (entry.priority, *run_at, entry.id));
-    Ok(jobs.into_iter().map(|(_, _, job)| job).collect())
+    jobs.sort_unstable_by_key(|(rank, job)| (*rank, job.ticket.id));
+    Ok(jobs.into_iter().map(|(_, job)| job).collect())
 }

@@ -25,48 +25,55 @@ static KEEP_ATTEMPT: Sql = Sql::each(
      WHERE id = $1 AND token = $2 AND state = 'running' ON CONFLICT DO NOTHING",
 );
 
+/// The state an end leads to: a job that was asked to stop does not wait again.
+macro_rules! ended {
+    ($state:literal) => {
+        concat!(
+            "CASE WHEN cancel_at IS NOT NULL AND ",
+            $state,
+            " IN ('scheduled', 'ready') THEN 'cancelled' ELSE ",
+            $state,
+            " END"
+        )
+    };
+}
+
 macro_rules! end {
-    ($state:literal, $after:literal, $refund:literal, $result:literal, $error:literal, $from:literal) => {
+    ($result:literal, $from:literal) => {
         concat!(
             "UPDATE jobs SET state = ",
-            $state,
-            ", \
-             run_at = CASE WHEN ",
-            $after,
-            " IS NULL THEN run_at ELSE {after ",
-            $after,
-            "} END, \
-             attempt = attempt - ",
-            $refund,
-            ", result = COALESCE(",
+            ended!("e.state"),
+            ", rank = CASE WHEN e.after_ms IS NULL THEN rank \
+             ELSE {ms {after e.after_ms}} + priority * 60000 END, \
+             run_at = CASE WHEN e.after_ms IS NULL THEN run_at ELSE {after e.after_ms} END, \
+             attempt = attempt - e.refund, result = COALESCE(",
             $result,
-            ", jobs.result), \
-             error = COALESCE(",
-            $error,
-            ", jobs.error), lease_holder = NULL, lease_until = NULL, \
-             finished_at = CASE WHEN ",
-            $state,
-            " IN ('done', 'dead') THEN {now} END ",
+            ", jobs.result), error = COALESCE(e.error, jobs.error), \
+             lease_holder = NULL, lease_until = NULL, finished_at = CASE WHEN ",
+            ended!("e.state"),
+            " NOT IN ('scheduled', 'ready') THEN {now} END FROM ",
             $from,
-            " AND jobs.state = 'running' RETURNING lane, jobs.token AS token, ",
+            " WHERE jobs.id = e.id AND jobs.token = e.token AND jobs.state = 'running' \
+             RETURNING lane, jobs.token AS token, ",
             moved_columns!()
         )
     };
 }
 
-/// id, token, state, delay in ms, attempts given back, result, error (PostgreSQL: arrays).
+/// id, token, state, delay in ms, attempts given back, result, error: an array of each on
+/// PostgreSQL, one JSON text on SQLite.
 static END: Sql = Sql::each(
     end!(
-        "e.state",
-        "e.after_ms",
-        "e.refund",
         "e.result::json",
-        "e.error",
-        "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], \
-         $7::text[]) AS e(id, token, state, after_ms, refund, result, error) \
-         WHERE jobs.id = e.id AND jobs.token = e.token"
+        "unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], \
+         $7::text[]) AS e(id, token, state, after_ms, refund, result, error)"
     ),
-    end!("$3", "$4", "$5", "$6", "$7", "WHERE id = $1 AND token = $2"),
+    end!(
+        "e.result",
+        "(SELECT value ->> 0 AS id, value ->> 1 AS token, value ->> 2 AS state, \
+         value ->> 3 AS after_ms, value ->> 4 AS refund, value ->> 5 AS result, \
+         value ->> 6 AS error FROM json_each($1)) AS e"
+    ),
 );
 
 /// $1 lanes: waits for their counters, so that enqueuing and ending take turns.
@@ -128,6 +135,20 @@ impl Record {
         tx.after_commit(move || bell.ring_done(&done));
     }
 
+    /// After jobs got their end by a statement that returns `lane` and the moved columns: lets
+    /// their lanes go on and tells who waits for them.
+    pub(super) async fn ended(&self, tx: &mut Tx, rows: &[Row]) -> Result<(), Error> {
+        let mut done = Vec::with_capacity(rows.len());
+        let mut lanes = BTreeSet::new();
+        for row in rows {
+            done.push(row.get("id")?);
+            lanes.extend(row.get::<Option<String>>("lane")?);
+        }
+        self.unblock_heads(tx, lanes.into_iter().collect()).await?;
+        self.ring_done_after(tx, done);
+        Ok(())
+    }
+
     /// Lets the first living job of each lane go next.
     pub(super) async fn unblock_heads(&self, tx: &mut Tx, lanes: Vec<String>) -> Result<(), Error> {
         if lanes.is_empty() {
@@ -154,6 +175,7 @@ async fn keep_attempts(tx: &mut Tx, ends: &[(Ticket, Outcome)]) -> Result<(), Er
         .filter_map(|(ticket, outcome)| match outcome {
             Outcome::Retry { error, .. } => Some((*ticket, "retry", error)),
             Outcome::Dead { error } => Some((*ticket, "dead", error)),
+            Outcome::Cancelled { error } => Some((*ticket, "cancelled", error)),
             Outcome::Done { .. } | Outcome::Snooze { .. } | Outcome::Release => None,
         })
         .collect();
@@ -193,21 +215,23 @@ fn columns(outcome: &Outcome) -> (State, Option<i64>, i64, Option<String>, Optio
         Outcome::Snooze { after } => (State::Scheduled, Some(millis(*after)), 1, None, None),
         Outcome::Dead { error } => (State::Dead, None, 0, None, Some(error.clone())),
         Outcome::Release => (State::Ready, None, 1, None, None),
+        Outcome::Cancelled { error } => (State::Cancelled, None, 0, None, Some(error.clone())),
     }
 }
 
 async fn end_rows(tx: &mut Tx, ends: &[(Ticket, Outcome)]) -> Result<Vec<Row>, Error> {
-    let mut rows = Vec::with_capacity(ends.len());
-    if tx.dialect() == Dialect::Sqlite {
-        for (ticket, outcome) in ends {
-            let (state, after, refund, result, error) = columns(outcome);
-            let values =
-                args![ticket.id, ticket.token, state.as_str(), after, refund, result, error];
-            rows.extend(tx.rows(&END, values).await?);
-        }
-        return Ok(rows);
-    }
     let all: Vec<_> = ends.iter().map(|(_, outcome)| columns(outcome)).collect();
+    if tx.dialect() == Dialect::Sqlite {
+        let tuples: Vec<_> = ends
+            .iter()
+            .zip(&all)
+            .map(|((ticket, _), (state, after, refund, result, error))| {
+                (ticket.id, ticket.token, state.as_str(), after, refund, result, error)
+            })
+            .collect();
+        let tuples = serde_json::to_string(&tuples).expect("an end is plain data");
+        return Ok(tx.rows(&END, args![tuples]).await?);
+    }
     let values: Vec<Value> = args![
         ends.iter().map(|(ticket, _)| ticket.id).collect::<Vec<_>>(),
         ends.iter().map(|(ticket, _)| ticket.token).collect::<Vec<_>>(),
@@ -217,6 +241,5 @@ async fn end_rows(tx: &mut Tx, ends: &[(Ticket, Outcome)]) -> Result<Vec<Row>, E
         all.iter().map(|end| end.3.clone()).collect::<Vec<_>>(),
         all.iter().map(|end| end.4.clone()).collect::<Vec<_>>(),
     ];
-    rows.extend(tx.rows(&END, values).await?);
-    Ok(rows)
+    Ok(tx.rows(&END, values).await?)
 }

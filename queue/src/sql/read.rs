@@ -1,12 +1,11 @@
-//! Reading jobs.
+//! Reading one job and what is kept about it.
 
 use super::Record;
-use super::rows::{attempt, job, job_columns};
+use super::rows::{attempt, job, job_columns, number};
 use crate::Error;
-use crate::job::{Attempt, Filter, JobRow, Page, QueueStats};
-use chrono::{DateTime, Utc};
-use db::{Sql, args};
-use std::collections::BTreeMap;
+use crate::control::{Action, LogLine};
+use crate::job::{Attempt, JobRow};
+use db::{Row, Sql, args};
 use uuid::Uuid;
 
 static GET: Sql = Sql::both(concat!("SELECT ", job_columns!(), " FROM jobs WHERE id = $1"));
@@ -16,36 +15,17 @@ static ATTEMPTS: Sql = Sql::both(
      WHERE job_id = $1 ORDER BY token",
 );
 
-/// $1 state, $2 kind, $3 queue, $4 older than this id, $5 limit. Ids are UUIDv7: newest last.
-static LIST: Sql = Sql::both(concat!(
-    "SELECT ",
-    job_columns!(),
-    " FROM jobs WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR kind = $2) \
-     AND ($3 IS NULL OR queue = $3) AND ($4 IS NULL OR id < $4) ORDER BY id DESC LIMIT $5"
-));
+static ATTRIBUTES: Sql =
+    Sql::both("SELECT name, value FROM job_attributes WHERE job_id = $1 ORDER BY name, value");
 
-macro_rules! counted {
-    ($state:literal) => {
-        concat!(
-            "SELECT queue, '",
-            $state,
-            "' AS state, count(*) AS jobs, min(run_at) AS oldest, {now} AS moment FROM \
-             (SELECT queue, run_at FROM jobs WHERE state = '",
-            $state,
-            "' ORDER BY id LIMIT 10000) AS sample GROUP BY queue"
-        )
-    };
-}
+/// $1 id, $2 after this line, $3 limit.
+static LOGS: Sql = Sql::both(
+    "SELECT seq, attempt, at, line FROM job_logs WHERE job_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+);
 
-static STATS: Sql = Sql::both(concat!(
-    counted!("ready"),
-    " UNION ALL ",
-    counted!("scheduled"),
-    " UNION ALL ",
-    counted!("running"),
-    " UNION ALL ",
-    counted!("dead")
-));
+static ACTIONS: Sql = Sql::both(
+    "SELECT at, act, principal, reason FROM job_actions WHERE job_id = $1 ORDER BY id LIMIT 1000",
+);
 
 /// $1 principal, $2 limit.
 static UNFINISHED: Sql = Sql::both(
@@ -54,7 +34,7 @@ static UNFINISHED: Sql = Sql::both(
 );
 
 impl Record {
-    pub(super) async fn find(&self, id: Uuid) -> Result<Option<JobRow>, Error> {
+    pub(super) async fn row(&self, id: Uuid) -> Result<Option<JobRow>, Error> {
         self.db.read_one(&GET, args![id]).await?.as_ref().map(job).transpose()
     }
 
@@ -62,43 +42,40 @@ impl Record {
         self.db.read(&ATTEMPTS, args![id]).await?.iter().map(attempt).collect()
     }
 
-    pub(super) async fn page(&self, filter: &Filter, page: &Page) -> Result<Vec<JobRow>, Error> {
-        let values = args![
-            filter.state.map(|state| state.as_str()),
-            filter.kind.clone(),
-            filter.queue.clone(),
-            page.before,
-            i64::try_from(page.limit).unwrap_or(i64::MAX),
-        ];
-        self.db.read(&LIST, values).await?.iter().map(job).collect()
+    pub(super) async fn attributes_of(&self, id: Uuid) -> Result<Vec<(String, String)>, Error> {
+        let rows = self.db.read(&ATTRIBUTES, args![id]).await?;
+        rows.iter().map(|row| Ok((row.get("name")?, row.get("value")?))).collect()
     }
 
-    pub(super) async fn figures(&self) -> Result<Vec<QueueStats>, Error> {
-        let mut queues: BTreeMap<String, QueueStats> = BTreeMap::new();
-        for row in self.db.read(&STATS, args![]).await? {
-            let name: String = row.get("queue")?;
-            let jobs = row.get::<i64>("jobs")?.unsigned_abs();
-            let figures = queues.entry(name.clone()).or_insert_with(|| QueueStats {
-                queue: name,
-                ready: 0,
-                scheduled: 0,
-                running: 0,
-                dead: 0,
-                oldest_ready: None,
-            });
-            match row.get::<String>("state")?.as_str() {
-                "ready" => {
-                    let oldest: DateTime<Utc> = row.get("oldest")?;
-                    let moment: DateTime<Utc> = row.get("moment")?;
-                    figures.ready = jobs;
-                    figures.oldest_ready = Some((moment - oldest).to_std().unwrap_or_default());
-                }
-                "scheduled" => figures.scheduled = jobs,
-                "running" => figures.running = jobs,
-                _ => figures.dead = jobs,
-            }
-        }
-        Ok(queues.into_values().collect())
+    pub(super) async fn log_lines(
+        &self,
+        id: Uuid,
+        after: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<LogLine>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.db.read(&LOGS, args![id, after.unwrap_or(0), limit]).await?;
+        let line = |row: &Row| {
+            Ok(LogLine {
+                seq: row.get("seq")?,
+                attempt: number(row, "attempt")?,
+                at: row.get("at")?,
+                line: row.get("line")?,
+            })
+        };
+        rows.iter().map(line).collect()
+    }
+
+    pub(super) async fn actions_on(&self, id: Uuid) -> Result<Vec<Action>, Error> {
+        let action = |row: &Row| {
+            Ok(Action {
+                at: row.get("at")?,
+                act: row.get("act")?,
+                principal: row.get("principal")?,
+                reason: row.get("reason")?,
+            })
+        };
+        self.db.read(&ACTIONS, args![id]).await?.iter().map(action).collect()
     }
 
     pub(super) async fn count_unfinished(&self, principal: &str, limit: u32) -> Result<u32, Error> {

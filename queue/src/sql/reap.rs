@@ -1,9 +1,9 @@
 //! Upkeep, in bounded steps: due jobs become ready, lost ones are taken back, old ones removed.
 
 use super::Record;
-use super::rows::{millis, moved, moved_columns};
+use super::rows::{moved, moved_columns};
 use crate::Error;
-use crate::job::{Reaped, Retention};
+use crate::job::Reaped;
 use crate::mutations::{Protection, is_off};
 use chrono::{DateTime, Utc};
 use db::{Sql, args};
@@ -31,8 +31,22 @@ static LOST: Sql = Sql::both(
     "SELECT id FROM jobs WHERE state = 'running' AND lease_until < {now} \
      ORDER BY lease_until LIMIT $1 {skip locked}",
 );
-static ANY_LOST: Sql =
-    Sql::both("SELECT 1 FROM jobs WHERE state = 'running' AND lease_until < {now} LIMIT 1");
+/// Whether there is work for the statements below: the usual answer, no, must not cost a writing
+/// transaction every second.
+static LOOK: Sql = Sql::both(
+    "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND lease_until < {now}) AS lost, \
+     EXISTS (SELECT 1 FROM jobs WHERE expires_at <= {now} AND state IN ('scheduled', 'ready')) \
+     AS expired",
+);
+
+/// $1 limit.
+static EXPIRE: Sql = Sql::both(concat!(
+    "UPDATE jobs SET state = 'expired', finished_at = {now}, error = 'expired before it started' \
+     WHERE id IN (SELECT id FROM jobs WHERE expires_at <= {now} \
+     AND state IN ('scheduled', 'ready') ORDER BY expires_at LIMIT $1 {skip locked}) \
+     RETURNING lane, ",
+    moved_columns!()
+));
 
 /// $1 ids.
 static KEEP_CRASH: Sql = Sql::both(
@@ -45,20 +59,15 @@ static KEEP_CRASH: Sql = Sql::both(
 /// $1 ids, $2 crashes allowed.
 static RECOVER: Sql = Sql::both(concat!(
     "UPDATE jobs SET crashes = crashes + 1, lease_holder = NULL, lease_until = NULL, \
-     state = CASE WHEN crashes + 1 >= $2 OR attempt >= max_attempts THEN 'dead' ELSE 'ready' END, \
-     finished_at = CASE WHEN crashes + 1 >= $2 OR attempt >= max_attempts THEN {now} END, \
+     state = CASE WHEN crashes + 1 >= $2 OR attempt >= max_attempts THEN 'dead' \
+     WHEN cancel_at IS NOT NULL THEN 'cancelled' ELSE 'ready' END, \
+     finished_at = CASE WHEN crashes + 1 >= $2 OR attempt >= max_attempts \
+     OR cancel_at IS NOT NULL THEN {now} END, \
      error = CASE WHEN crashes + 1 >= $2 THEN 'quarantined: its process died ' || $2 || ' times' \
      ELSE 'its process died or lost the database' END \
      WHERE id = ANY($1) RETURNING lane, ",
     moved_columns!()
 ));
-
-/// $1 retention of done jobs in ms (negative), $2 of others (negative), $3 limit.
-static PRUNE: Sql = Sql::both(
-    "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE finished_at < \
-     CASE WHEN state = 'done' THEN {after $1} ELSE {after $2} END \
-     ORDER BY finished_at LIMIT $3)",
-);
 
 impl Record {
     pub(super) async fn upkeep(&self) -> Result<Reaped, Error> {
@@ -68,14 +77,20 @@ impl Record {
             due = self.promote().await?;
             next_due = self.next_due().await?;
         }
-        let (recovered, dead) = self.take_back().await?;
+        let look = self.db.read_one(&LOOK, args![]).await?;
+        let is_there = |column| -> Result<bool, Error> {
+            Ok(look.as_ref().map(|row| row.get(column)).transpose()?.unwrap_or_default())
+        };
+        let (recovered, dead) = if is_there("lost")? { self.take_back().await? } else { (0, 0) };
+        let expired = if is_there("expired")? { self.expire().await? } else { 0 };
         if let Some(index) = &self.index {
             for queue in index.take_sweeps() {
                 self.fill(index, &queue, STEP).await?;
             }
         }
         let full = u64::try_from(STEP).unwrap_or(u64::MAX);
-        Ok(Reaped { due, recovered, dead, more: due >= full || recovered + dead >= full, next_due })
+        let more = due >= full || recovered + dead >= full || expired >= full;
+        Ok(Reaped { due, recovered, dead, expired, more, next_due })
     }
 
     async fn promote(&self) -> Result<u64, Error> {
@@ -93,9 +108,16 @@ impl Record {
         Ok(Some((run_at - moment).to_std().unwrap_or_default()))
     }
 
+    async fn expire(&self) -> Result<u64, Error> {
+        let mut tx = self.db.begin().await?;
+        let rows = tx.rows(&EXPIRE, args![STEP]).await?;
+        self.ended(&mut tx, &rows).await?;
+        tx.commit().await?;
+        Ok(rows.len() as u64)
+    }
+
     async fn take_back(&self) -> Result<(u64, u64), Error> {
-        // The usual answer is "none": it must not cost a writing transaction every second.
-        if is_off(Protection::Sweep) || self.db.read_one(&ANY_LOST, args![]).await?.is_none() {
+        if is_off(Protection::Sweep) {
             return Ok((0, 0));
         }
         let mut tx = self.db.begin().await?;
@@ -119,14 +141,5 @@ impl Record {
         self.ring_done_after(&mut tx, dead);
         tx.commit().await?;
         Ok(counts)
-    }
-
-    pub(super) async fn remove_finished(
-        &self,
-        retention: Retention,
-        limit: u32,
-    ) -> Result<u64, Error> {
-        let values = args![-millis(retention.done), -millis(retention.dead), i64::from(limit)];
-        Ok(self.db.execute(&PRUNE, values).await?)
     }
 }

@@ -4,7 +4,6 @@ use super::Moved;
 use crate::Error;
 use crate::bell::Entry;
 use crate::job::{Attempt, Claimed, JobRow, Progress, State, Ticket};
-use chrono::{DateTime, Utc};
 use db::Row;
 use std::time::Duration;
 
@@ -13,7 +12,8 @@ macro_rules! job_columns {
     () => {
         "id, kind, version, queue, payload, state, priority, run_at, lane, lane_seq, blocked, \
          principal, attempt, max_attempts, crashes, lease_holder, lease_until, progress_done, \
-         progress_total, result, error, trace, created_at, started_at, finished_at, delivered_at"
+         progress_total, result, error, trace, created_at, started_at, finished_at, delivered_at, \
+         expires_at, timeout_ms, checkpoint, cancel_at"
     };
 }
 pub(super) use job_columns;
@@ -21,7 +21,7 @@ pub(super) use job_columns;
 /// Columns that [`moved`] reads.
 macro_rules! moved_columns {
     () => {
-        "jobs.id AS id, queue, jobs.state AS state, blocked, priority, run_at"
+        "jobs.id AS id, queue, jobs.state AS state, blocked, rank"
     };
 }
 pub(super) use moved_columns;
@@ -31,11 +31,16 @@ pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn number<T: TryFrom<i64> + Default>(row: &Row, column: &str) -> Result<T, Error> {
+pub(super) fn number<T: TryFrom<i64> + Default>(row: &Row, column: &str) -> Result<T, Error> {
     Ok(T::try_from(row.get::<i64>(column)?).unwrap_or_default())
 }
 
-fn state(row: &Row) -> Result<State, Error> {
+fn duration(row: &Row, column: &str) -> Result<Option<Duration>, Error> {
+    let millis: Option<i64> = row.get(column)?;
+    Ok(millis.map(|millis| Duration::from_millis(millis.unsigned_abs())))
+}
+
+pub(super) fn state(row: &Row) -> Result<State, Error> {
     let word: String = row.get("state")?;
     Ok(State::parse(&word).expect("the schema allows only known states"))
 }
@@ -72,6 +77,10 @@ pub(super) fn job(row: &Row) -> Result<JobRow, Error> {
         started_at: row.get("started_at")?,
         finished_at: row.get("finished_at")?,
         delivered_at: row.get("delivered_at")?,
+        expires_at: row.get("expires_at")?,
+        timeout: duration(row, "timeout_ms")?,
+        checkpoint: row.get("checkpoint")?,
+        cancel_at: row.get("cancel_at")?,
     })
 }
 
@@ -90,6 +99,8 @@ pub(super) fn claimed(row: &Row) -> Result<Claimed, Error> {
         lane_seq: row.get("lane_seq")?,
         trace: row.get("trace")?,
         created_at: row.get("created_at")?,
+        timeout: duration(row, "timeout_ms")?,
+        checkpoint: row.get("checkpoint")?,
     })
 }
 
@@ -105,12 +116,7 @@ pub(super) fn attempt(row: &Row) -> Result<Attempt, Error> {
 }
 
 pub(super) fn entry(row: &Row) -> Result<Entry, Error> {
-    let run_at: DateTime<Utc> = row.get("run_at")?;
-    Ok(Entry {
-        id: row.get("id")?,
-        priority: row.get("priority")?,
-        run_at_ms: run_at.timestamp_millis(),
-    })
+    Ok(Entry { id: row.get("id")?, rank: row.get("rank")? })
 }
 
 pub(super) fn moved(row: &Row) -> Result<Moved, Error> {

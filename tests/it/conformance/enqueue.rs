@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 async fn count(stage: &Stage) -> usize {
     let page = Page { limit: 100, before: None };
-    stage.list(&Filter::default(), &page).await.unwrap().len()
+    stage.list(&Filter::default(), &page).await.unwrap().rows.len()
 }
 
 pub(crate) async fn a_batch_goes_in_whole_or_not_at_all(stage: &Stage) {

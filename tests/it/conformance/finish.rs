@@ -4,7 +4,7 @@ use super::stage::{
     HOUR, QUEUE, Stage, claim_for, crash, dead, done, finish, job, put, retry, row, take, take_one,
     until,
 };
-use queue::{Error, NewJob, Outcome, Progress, State, Ticket, clock};
+use queue::{Error, NewJob, Outcome, Progress, Save, State, Ticket, clock};
 use std::time::Duration;
 
 pub(crate) async fn only_the_holder_may_finish(stage: &Stage) {
@@ -97,7 +97,7 @@ pub(crate) async fn a_held_transaction_stops_a_former_holder(stage: &Stage) {
         let progress = Some(Progress { done: 1, total: 2 });
         let ticket = if holder { take_one(stage).await.ticket } else { former.ticket };
         let mut tx = stage.db().begin().await.unwrap();
-        let held = stage.hold_in(&mut tx, ticket, progress).await;
+        let held = stage.hold_in(&mut tx, ticket, &progress.into()).await;
         assert_eq!(held.is_ok(), holder, "{held:?}");
         assert!(holder || matches!(held, Err(Error::LeaseLost(lost)) if lost == id));
         tx.rollback().await.unwrap();
@@ -110,7 +110,7 @@ pub(crate) async fn a_job_held_in_a_transaction_is_not_taken_away(stage: &Stage)
     let elsewhere = stage.another().await;
     let held = claim_for(stage, 1, Duration::from_millis(400)).await.remove(0);
     let mut tx = stage.db().begin().await.unwrap();
-    stage.hold_in(&mut tx, held.ticket, None).await.unwrap();
+    stage.hold_in(&mut tx, held.ticket, &Save::default()).await.unwrap();
     let lease_until = row(stage, id).await.lease_until.unwrap();
     until("the lease has run out", async || clock::now() > lease_until).await;
     // SQLite lets it wait for the transaction, PostgreSQL may skip the row: both are right.
@@ -132,7 +132,7 @@ pub(crate) async fn progress_is_recorded_with_its_transaction(stage: &Stage) {
     {
         let mut tx = stage.db().begin().await.unwrap();
         let progress = Some(Progress { done: progress, total: 3 });
-        stage.hold_in(&mut tx, held.ticket, progress).await.unwrap();
+        stage.hold_in(&mut tx, held.ticket, &progress.into()).await.unwrap();
         if commit {
             tx.commit().await.unwrap();
         } else {
@@ -142,7 +142,7 @@ pub(crate) async fn progress_is_recorded_with_its_transaction(stage: &Stage) {
         assert_eq!(seen, expected.map(|done| Progress { done, total: 3 }));
     }
     let mut tx = stage.db().begin().await.unwrap();
-    stage.hold_in(&mut tx, held.ticket, None).await.unwrap();
+    stage.hold_in(&mut tx, held.ticket, &Save::default()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(row(stage, id).await.progress, Some(Progress { done: 3, total: 3 }));
 }
@@ -216,7 +216,7 @@ pub(crate) async fn a_final_state_never_changes(stage: &Stage) {
         }
         assert!(stage.extend(&[held.ticket], HOUR).await.unwrap().is_empty());
         let mut tx = stage.db().begin().await.unwrap();
-        assert!(stage.hold_in(&mut tx, held.ticket, None).await.is_err());
+        assert!(stage.hold_in(&mut tx, held.ticket, &Save::default()).await.is_err());
         tx.rollback().await.unwrap();
         stage.reap().await.unwrap();
         let after = row(stage, id).await;

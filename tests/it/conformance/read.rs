@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 async fn list(stage: &Stage, filter: &Filter, limit: usize, before: Option<Uuid>) -> Vec<Uuid> {
     let page = Page { limit, before };
-    stage.list(filter, &page).await.unwrap().iter().map(|row| row.id).collect()
+    stage.list(filter, &page).await.unwrap().rows.iter().map(|row| row.id).collect()
 }
 
 pub(crate) async fn a_list_is_paged_newest_first(stage: &Stage) {
@@ -36,6 +36,7 @@ pub(crate) async fn a_list_is_narrowed_by_state_kind_and_queue(stage: &Stage) {
         state: Some(State::Ready),
         kind: Some("test".to_owned()),
         queue: Some("other".to_owned()),
+        ..Filter::default()
     };
     assert_eq!(list(stage, &of_state(State::Done), 10, None).await, [ended]);
     assert_eq!(list(stage, &of_state(State::Ready), 10, None).await, [other_queue, other_kind]);

@@ -57,7 +57,7 @@ pub(super) async fn two_thousand_jobs_that_do_nothing_are_quick(floor: &Floor) {
         let filter = Filter { state: Some(state), ..Filter::default() };
         let page = Page { limit: 1, before: None };
         until("all have ended", async || {
-            floor.engine.list(&filter, &page).await.unwrap().is_empty()
+            floor.engine.list(&filter, &page).await.unwrap().rows.is_empty()
         })
         .await;
     }
@@ -66,7 +66,7 @@ pub(super) async fn two_thousand_jobs_that_do_nothing_are_quick(floor: &Floor) {
     // A debug build on two busy cores; alone it takes about two seconds.
     assert!(took < PATIENCE / 2, "{took:?}");
     let filter = Filter { state: Some(State::Done), ..Filter::default() };
-    let done = floor.engine.list(&filter, &Page { limit: 3_000, before: None }).await.unwrap();
+    let done = floor.engine.list(&filter, &Page { limit: 3_000, before: None }).await.unwrap().rows;
     assert_eq!(done.len(), 2_000);
     assert!(done.iter().all(|row| row.attempt == 1 && row.crashes == 0));
 }

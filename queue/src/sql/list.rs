@@ -1,0 +1,176 @@
+//! Lists of jobs, newest first.
+//!
+//! Reading costs the same at any size: a statement looks at most at [`SCANNED`] rows that one
+//! index proposes in order, and a list says where it stopped looking.
+
+use super::Record;
+use super::rows::{job, job_columns};
+use crate::Error;
+use crate::job::{Filter, Found, JobRow, Listed, Page, State};
+use chrono::{DateTime, Utc};
+use db::{Row, Sql, Value, args};
+use uuid::Uuid;
+
+/// Rows that one statement looks at, at the most.
+const SCANNED: i64 = 10_000;
+
+/// Bounds of the page, then what does not restrict when absent: $1 before, $2 since (ids), $3 limit,
+/// $4 state, $5 kind, $6 queue, $7 principal, $8 lane, $9 and $10 attribute.
+macro_rules! page {
+    ($columns:expr, $lead:expr) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM (SELECT * FROM jobs WHERE ",
+            $lead,
+            " AND id < $1 AND id >= $2 ORDER BY id DESC LIMIT 10000) AS scanned \
+             WHERE ($4 IS NULL OR state = $4) AND ($5 IS NULL OR kind = $5) \
+             AND ($6 IS NULL OR queue = $6) AND ($7 IS NULL OR principal = $7) \
+             AND ($8 IS NULL OR lane = $8) AND ($9 IS NULL OR EXISTS (SELECT 1 FROM job_attributes \
+             AS a WHERE a.name = $9 AND a.value = $10 AND a.job_id = scanned.id)) LIMIT $3"
+        )
+    };
+}
+
+/// Where a statement that looked at as much as it may stopped: the same values, offset $3.
+macro_rules! floor {
+    ($lead:expr) => {
+        concat!(
+            "SELECT id FROM jobs WHERE ",
+            $lead,
+            " AND id < $1 AND id >= $2 AND ($4 IS NULL OR TRUE) AND ($5 IS NULL OR TRUE) \
+             AND ($6 IS NULL OR TRUE) AND ($7 IS NULL OR TRUE) AND ($8 IS NULL OR TRUE) \
+             AND ($9 IS NULL OR TRUE) AND ($10 IS NULL OR TRUE) \
+             ORDER BY id DESC LIMIT 1 OFFSET $3"
+        )
+    };
+}
+
+/// The index that proposes rows.
+struct Lead {
+    rows: Sql,
+    ids: Sql,
+    floor: Sql,
+}
+
+macro_rules! lead {
+    ($name:ident, $lead:expr) => {
+        static $name: Lead = Lead {
+            rows: Sql::both(page!(job_columns!(), $lead)),
+            ids: Sql::both(page!("id", $lead)),
+            floor: Sql::both(floor!($lead)),
+        };
+    };
+}
+
+lead!(ALL, "TRUE");
+lead!(STATE, "state = $4");
+lead!(ENDED_KIND, "kind = $5 AND state = $4 AND finished_at IS NOT NULL");
+lead!(ENDED_QUEUE, "queue = $6 AND state = $4 AND finished_at IS NOT NULL");
+lead!(PRINCIPAL, "principal = $7");
+lead!(LANE, "lane = $8");
+lead!(
+    ATTRIBUTE,
+    "id IN (SELECT job_id FROM job_attributes WHERE name = $9 AND value = $10 \
+     AND job_id < $1 AND job_id >= $2 ORDER BY job_id DESC LIMIT 10000)"
+);
+
+/// What one lead gave, newest first.
+struct Part<T> {
+    found: Vec<(Uuid, T)>,
+    /// Older rows were not looked at; `None` if there are none.
+    floor: Option<Uuid>,
+}
+
+impl Record {
+    pub(super) async fn page(&self, filter: &Filter, page: &Page) -> Result<Listed, Error> {
+        let read = |row: &Row| job(row).map(|job| (job.id, job));
+        let part = self.search(filter, page, |lead| &lead.rows, read).await?;
+        let rows: Vec<JobRow> = part.found.into_iter().map(|(_, row)| row).collect();
+        Ok(Listed { rows, next: part.floor })
+    }
+
+    pub(super) async fn page_of_ids(&self, filter: &Filter, page: &Page) -> Result<Found, Error> {
+        let read = |row: &Row| Ok((row.get("id")?, ()));
+        let part = self.search(filter, page, |lead| &lead.ids, read).await?;
+        Ok(Found { ids: part.found.into_iter().map(|(id, ())| id).collect(), next: part.floor })
+    }
+
+    /// Asks every lead and merges: below the highest floor nobody knows what is missing.
+    async fn search<T>(
+        &self,
+        filter: &Filter,
+        page: &Page,
+        statement: fn(&'static Lead) -> &'static Sql,
+        read: impl Fn(&Row) -> Result<(Uuid, T), Error>,
+    ) -> Result<Part<T>, Error> {
+        let mut all = Part { found: Vec::new(), floor: None };
+        for (lead, state) in leads(filter) {
+            let rows = self.db.read(statement(lead), values(filter, page, state)).await?;
+            let mut found = rows.iter().map(&read).collect::<Result<Vec<_>, _>>()?;
+            found.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
+            let floor = if found.len() >= page.limit {
+                found.last().map(|(id, _)| *id)
+            } else {
+                let scanned = Page { limit: SCANNED as usize - 1, before: page.before };
+                let row = self.db.read_one(&lead.floor, values(filter, &scanned, state)).await?;
+                row.map(|row| row.get("id")).transpose()?
+            };
+            all.floor = all.floor.max(floor);
+            all.found.extend(found);
+        }
+        all.found.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
+        if let Some(floor) = all.floor {
+            all.found.retain(|(id, _)| *id >= floor);
+        }
+        if all.found.len() > page.limit {
+            all.found.truncate(page.limit);
+            all.floor = all.found.last().map(|(id, _)| *id);
+        }
+        Ok(all)
+    }
+}
+
+/// The indexes to ask, each with the state it is asked for.
+fn leads(filter: &Filter) -> Vec<(&'static Lead, Option<State>)> {
+    if filter.attribute.is_some() {
+        return vec![(&ATTRIBUTE, filter.state)];
+    }
+    if filter.lane.is_some() {
+        return vec![(&LANE, filter.state)];
+    }
+    if filter.principal.is_some() {
+        return vec![(&PRINCIPAL, filter.state)];
+    }
+    let ended = match (&filter.kind, &filter.queue) {
+        (Some(_), _) => &ENDED_KIND,
+        (None, Some(_)) => &ENDED_QUEUE,
+        (None, None) if filter.state.is_none() => return vec![(&ALL, None)],
+        (None, None) => &STATE,
+    };
+    let states = State::ALL.into_iter().filter(|s| filter.state.is_none_or(|state| state == *s));
+    states.map(|s| (if s.is_final() { ended } else { &STATE }, Some(s))).collect()
+}
+
+fn values(filter: &Filter, page: &Page, state: Option<State>) -> Vec<Value> {
+    let until = filter.until.map(first_id).unwrap_or(Uuid::max());
+    let (name, value) = filter.attribute.clone().unzip();
+    args![
+        page.before.unwrap_or(until).min(until),
+        filter.since.map_or(Uuid::nil(), first_id),
+        i64::try_from(page.limit).unwrap_or(i64::MAX),
+        state.map(|state| state.as_str()),
+        filter.kind.clone(),
+        filter.queue.clone(),
+        filter.principal.clone(),
+        filter.lane.clone(),
+        name,
+        value,
+    ]
+}
+
+/// The smallest UUIDv7 of an instant's millisecond.
+fn first_id(at: DateTime<Utc>) -> Uuid {
+    let millis = at.timestamp_millis().clamp(0, (1 << 48) - 1).unsigned_abs();
+    Uuid::from_u128((u128::from(millis) << 80) | (0x7 << 76) | (0x2 << 62))
+}
