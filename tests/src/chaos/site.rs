@@ -185,10 +185,12 @@ impl Site {
         true
     }
 
-    /// Puts in jobs that take longer than a lease, until this worker is at work on some of them.
+    /// Puts in jobs, until this worker is at work on some of them, that take longer than a lease,
+    /// so that they are lost when it is away, and less than two, so that it is late with them when
+    /// it is back after two, while their next holder is still at work.
     pub(super) async fn give_work_to(&mut self, number: usize) {
         let name = self.workers[number].name.clone();
-        let work_ms = self.lease.as_millis() as u64 + 800;
+        let work_ms = (self.lease * 2).as_millis() as u64 - 1_000;
         for _ in 0..20 {
             self.given += 1;
             let given = self.given;
