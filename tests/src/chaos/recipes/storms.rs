@@ -52,6 +52,8 @@ pub(super) async fn storms(name: &'static str, run: Run<'_>) -> Report {
     report.require(orphans == dead, format!("only {orphans} of {dead} were taken"));
     let right = accepted + stale == ended;
     report.require(right, format!("{accepted} ends of {ended} were taken, {stale} were stale"));
+    let quarantined = report.figure("quarantined").unwrap_or_default();
+    report.require(quarantined == 0, format!("quarantined={quarantined}, and nobody was killed"));
     if run.servers.postgres.is_some() {
         let row = site.db.read_one(&DEADLOCKS, args![]).await.expect("the record answers");
         let deadlocks: i64 = row.expect("a row").get("deadlocks").expect("a count");
