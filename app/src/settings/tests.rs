@@ -121,6 +121,9 @@ fn one_wrong_setting_is_refused_with_a_sentence() {
         (from_file("[schedule.prune_jobs]\nkind = 'prune'"), "probe, prune_jobs"),
         (from_file("[schedule.prune_jobs]\ncron = 'often'"), "`often` is no cron expression"),
         (from_file("[schedule.prune_jobs]\ntimezone = 'X/Y'"), "`X/Y` is no time zone"),
+        (from_file("[schedule.prune_jobs]\nmissed = 'some'"), "skip, once, all"),
+        (from_file("[schedule.prune_jobs]\nmissed_limit = 'x'"), "a whole number from 1 to 1000"),
+        (from_file("[schedule.prune_jobs]\nmissed_limit = 1001"), "allowed are 1 to 1000"),
         (from_file("[schedule.prune_jobs]\npayload = { a = 1 }"), "a payload of `prune_jobs`"),
         (from_file("[schedule.prune_jobs]\ncrn = 'x'"), "did you mean `schedule.prune_jobs.cron`"),
         (
