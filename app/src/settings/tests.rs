@@ -110,7 +110,7 @@ fn every_wrong_setting_is_named_at_once_with_value_source_and_what_is_allowed() 
 
 #[test]
 fn one_wrong_setting_is_refused_with_a_sentence() {
-    let cases: [(Sources, &str); 13] = [
+    let cases: [(Sources, &str); 16] = [
         (from_environment(&[("REDIS_URL", "redis://h")]), "an SQLite file is open on one only"),
         (from_environment(&[("REDIS_URL", "http://h")]), "`redis.url` is `http://h`"),
         (from_environment(&[("DATABASE_URL", "sqlite:///no/such/x.db")]), "folder that exists"),
