@@ -6,20 +6,26 @@
 mod accept;
 mod auth;
 mod body;
+mod dead;
 mod delivery;
 mod error;
+mod events;
+mod feed;
 mod health;
 mod jobs;
 mod limits;
 mod observe;
 mod openapi;
+mod pauses;
 mod prefer;
+mod queues;
 mod schedules;
 mod server;
 mod settings;
 mod trace;
 mod ventes;
 mod wire;
+mod workers;
 
 pub use server::serve;
 pub use settings::Settings;
@@ -34,12 +40,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Engine;
 use redis::aio::ConnectionManager;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What every request is handled with; clones share it.
 #[derive(Clone)]
 pub struct State {
     engine: Arc<dyn Engine>,
+    /// The kinds this process knows.
     settings: Arc<Settings>,
     metrics: PrometheusHandle,
     limits: Arc<Limits>,
@@ -48,6 +56,10 @@ pub struct State {
     /// Deliveries that are being recorded; shutdown waits for them.
     marking: TaskTracker,
     gauges: Arc<health::Gauges>,
+    streams: events::Streams,
+    feed: feed::Feed,
+    /// Fires when the process stops: streams end then.
+    stopping: CancellationToken,
     catalog: Arc<Catalog>,
 }
 
@@ -60,6 +72,7 @@ impl State {
         redis: Option<ConnectionManager>,
         catalog: Arc<Catalog>,
     ) -> Self {
+        let streams = events::Streams::new(settings.max_streams);
         let limits = Limits::new(settings.requests_per_minute, redis, &settings.redis_prefix);
         Self {
             engine,
@@ -70,6 +83,9 @@ impl State {
             marks: delivery::Marks::default(),
             marking: TaskTracker::new(),
             gauges: Arc::default(),
+            streams,
+            feed: feed::Feed::default(),
+            stopping: CancellationToken::new(),
             catalog,
         }
     }
@@ -103,10 +119,22 @@ impl Route {
 
 /// Every route that is served, besides the rendered description.
 fn routes() -> Vec<Route> {
-    [ventes::routes(), jobs::routes(), schedules::routes(), health::routes(), openapi::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        ventes::routes(),
+        jobs::routes(),
+        queues::routes(),
+        pauses::routes(),
+        workers::routes(),
+        dead::routes(),
+        events::routes(),
+        feed::routes(),
+        schedules::routes(),
+        health::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn router(state: State) -> Router {

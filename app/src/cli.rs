@@ -2,6 +2,7 @@
 //!
 //! Flags that are settings stay text here: they are checked with all other settings.
 
+use crate::bench::Bench;
 use clap::{Args, Parser, Subcommand};
 use queue::{Filter, Page, State};
 use std::path::PathBuf;
@@ -98,6 +99,8 @@ pub(crate) enum Command {
     /// Look at jobs
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Measure this deployment with jobs that do nothing
+    Bench(Bench),
     /// Look at schedules and steer them
     #[command(subcommand)]
     Schedules(crate::schedules::Schedules),

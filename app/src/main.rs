@@ -1,5 +1,6 @@
 //! The composition root: settings → logs → stores → roles.
 
+mod bench;
 mod cli;
 mod crew;
 mod demo;
@@ -88,6 +89,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             terminal::print(&format!("loaded: {loaded}"))?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Bench(bench) => return bench::run(&bench, &settings).await,
         Command::Up { demo, .. } => Roles { api: true, worker: true, scheduler: true, demo },
         Command::Api { .. } => Roles { api: true, ..Roles::default() },
         Command::Worker { .. } => Roles { worker: true, ..Roles::default() },
