@@ -134,13 +134,13 @@ impl Scheduler {
         self.complained.retain(|(name, stamp)| {
             all.iter().any(|each| each.definition.name == *name && each.stamp == *stamp)
         });
-        let watched = all.into_iter().filter_map(|schedule| watched(schedule, now));
+        let watched = all.iter().filter_map(|schedule| watched(schedule, now));
         self.watched = watched.collect();
         Ok(())
     }
 }
 
-fn watched(schedule: Schedule, now: DateTime<Utc>) -> Option<Watched> {
+fn watched(schedule: &Schedule, now: DateTime<Utc>) -> Option<Watched> {
     let name = schedule.definition.name.clone();
     let timetable = match schedule.definition.timetable() {
         Ok(timetable) => timetable,

@@ -1,14 +1,15 @@
 //! Many schedulers, real processes, and changes while they run (G-9).
 
 use super::{definition, ledger, until};
+use crate::roles::schedules::faketime_library;
 use chrono::TimeDelta;
 use db::{Sql, args};
 use queue::schedule::Overlap;
 use queue::schedules;
 use rand::seq::IndexedRandom as _;
 use std::collections::BTreeSet;
-use tests::app::TestApp;
-use tests::stores::Stores;
+use tests::app::{Process, TestApp};
+use tests::stores::{Deployment, Stores};
 
 const NOTHING: &str = "[schedule.prune_jobs]\ncron = ''\n[schedule.verify_stock]\ncron = ''\n";
 
@@ -84,4 +85,38 @@ pub(super) async fn a_changed_schedule_is_noticed_within_seconds(stores: Stores)
     until("the other one ticks", async || ledger(&db, "y").await.len() >= 3).await;
     let late: Vec<_> = ledger(&db, "x").await.into_iter().filter(|row| row.at > moment).collect();
     assert_eq!(late.len(), 0, "{late:?}");
+}
+
+/// On PostgreSQL the store's clock is the server's: schedulers an hour ahead and behind, alone,
+/// tick as one whose clock is right.
+pub(super) async fn a_wrong_clock_decides_nothing(stores: Stores) {
+    if stores.deployment == Deployment::Embedded {
+        // There the machine's clock is the store's: `roles/schedules.rs` says what is promised.
+        return;
+    }
+    let library = faketime_library().display().to_string();
+    let app = crowd(stores, 0).await;
+    let wrong = |by: &str| {
+        let mut env = app.env.clone();
+        env.extend([
+            ("LD_PRELOAD".to_owned(), library.clone()),
+            ("FAKETIME".to_owned(), by.to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC".to_owned(), "1".to_owned()),
+        ]);
+        Process::spawn(&["scheduler"], &env, app.dir())
+    };
+    let db = app.stores.db().await;
+    let often =
+        queue::schedule::Definition { overlap: Overlap::Allow, ..definition("x", "* * * * * *") };
+    schedules::put(&db, &often, false).await.unwrap();
+    let start = schedules::look(&db).await.unwrap().now;
+    let (_ahead, _behind) = (wrong("+3600s"), wrong("-3600s"));
+    until("they tick", async || ledger(&db, "x").await.len() >= 5).await;
+    let lines = ledger(&db, "x").await;
+    let end = schedules::look(&db).await.unwrap().now;
+    let first = start - TimeDelta::seconds(1);
+    assert!(lines.iter().all(|line| line.nominal > first && line.nominal <= end), "{lines:?}");
+    let is_next =
+        |two: &[queue::schedule::TickRow]| two[1].nominal - two[0].nominal == TimeDelta::seconds(1);
+    assert!(lines.windows(2).all(is_next), "{lines:?}");
 }

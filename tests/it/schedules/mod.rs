@@ -97,6 +97,7 @@ macro_rules! on_every_deployment {
 on_every_deployment! {
     crowd::five_schedulers_three_of_them_killed_make_one_job_and_one_line_per_tick,
     crowd::a_changed_schedule_is_noticed_within_seconds,
+    crowd::a_wrong_clock_decides_nothing,
     policies::missed_ticks_are_dealt_with_as_each_schedule_says,
     policies::a_tick_waits_for_no_unfinished_predecessor,
     policies::a_rest_is_recorded_and_not_made_up_for,

@@ -155,7 +155,7 @@ fn every_hour_is_every_instant_at_which_the_clock_matches_in_every_zone() {
         let mut expected = Vec::new();
         let mut minute = start + TimeDelta::minutes(1);
         while minute < end {
-            if minute.with_timezone(&change.zone).minute() % 15 == 0 {
+            if minute.with_timezone(&change.zone).minute().is_multiple_of(15) {
                 expected.push(minute);
             }
             minute += TimeDelta::minutes(1);
