@@ -12,14 +12,18 @@ use tests::stores::{Deployment, postgres};
 fn every_command_helps_and_names_its_flags() {
     let dir = scratch_dir("help");
     let everywhere = ["--config", "--database-url", "--redis-url", "--log-format", "--log-filter"];
-    let commands: [(&[&str], &[&str]); 10] = [
-        (&[], &["up", "api", "worker", "scheduler", "migrate", "seed", "jobs", "Examples:"]),
+    let commands: [(&[&str], &[&str]); 11] = [
+        (
+            &[],
+            &["up", "api", "worker", "scheduler", "migrate", "seed", "jobs", "bench", "Examples:"],
+        ),
         (&["up"], &["--demo", "--bind", "127.0.0.1:8000", "--workers", "--queues"]),
         (&["api"], &["--bind"]),
         (&["worker"], &["--workers", "--queues"]),
         (&["scheduler"], &[]),
         (&["migrate"], &[]),
         (&["seed"], &["FILE"]),
+        (&["bench"], &["--jobs", "--json", "--clear", "latency", "removes its own"]),
         (&["jobs"], &["list", "show"]),
         (&["jobs", "list"], &["--state", "--kind", "--queue", "--limit", "--before", "--json"]),
         (&["jobs", "show"], &["ID", "--json"]),
