@@ -29,6 +29,7 @@ Examples:
   relais jobs list --state dead           what failed for good
   relais jobs show 0198c1d2-…             one job with every error
   relais bench --jobs 100000              how fast this deployment is
+  relais schedules preview verify_stock   when it ticks next
 
 Settings come from, the last one wins: compiled-in defaults, a file (--config, RELAIS_CONFIG or
 ./relais.toml), ./.env, the environment (DATABASE_URL, REDIS_URL, RELAIS_<SECTION>_<KEY>), flags.
@@ -102,6 +103,9 @@ pub(crate) enum Command {
     /// Measure this deployment with jobs that do nothing
     #[command(long_about = crate::bench::ABOUT)]
     Bench(Bench),
+    /// Look at schedules and steer them
+    #[command(subcommand)]
+    Schedules(crate::schedules::Schedules),
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod crew;
 mod demo;
 mod escape;
 mod listing;
+mod schedules;
 mod settings;
 mod shutdown;
 mod store;
@@ -74,6 +75,10 @@ async fn run(
         }
         Command::Jobs(Jobs::Show { id, json }) => {
             show(&settings, id, json).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Schedules(command) => {
+            schedules::run(command, &settings, &catalog).await?;
             return Ok(ExitCode::SUCCESS);
         }
         Command::Migrate => {
@@ -164,7 +169,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
             format!("`api.bind`: {bind} cannot be listened on; choose another with --bind")
         })?;
         let address = listener.local_addr()?;
-        let state = api_state(&settings, &engine, metrics);
+        let state = api_state(&settings, &engine, &catalog, metrics);
         crew.start("api", api::serve(listener, state, shutdown.clone()));
         if roles.demo {
             terminal::print(&demo::what_to_try(address, &settings.database.url))?;
@@ -185,6 +190,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
 fn api_state(
     settings: &Settings,
     engine: &Arc<dyn Engine>,
+    catalog: &Arc<Catalog>,
     metrics: PrometheusHandle,
 ) -> api::State {
     let defaults = api::Settings::default();
@@ -200,7 +206,7 @@ fn api_state(
         redis_prefix: format!("{}:", settings.redis.prefix),
         ..defaults
     };
-    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings))
+    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings), Arc::clone(catalog))
 }
 
 fn start_worker(

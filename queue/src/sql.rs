@@ -17,6 +17,7 @@ mod read;
 mod reap;
 mod rows;
 mod save;
+pub mod schedules;
 mod stats;
 mod why;
 

@@ -11,6 +11,7 @@ use tests::stores::Deployment;
 const EVERY_SECOND: &str = r#"
 [schedule.prune_jobs]
 cron = "* * * * * *"
+overlap = "allow"
 [schedule.verify_stock]
 cron = ""
 "#;
