@@ -45,7 +45,8 @@ async fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    match run(cli.command, settings, catalog).await {
+    let flags = cli.shared_flags();
+    match run(cli.command, settings, catalog, flags).await {
         Ok(code) => code,
         Err(error) => {
             terminal::complain(&escape::escaped_lines(&format!("{error:#}")));
@@ -54,7 +55,12 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::Result<ExitCode> {
+async fn run(
+    command: Command,
+    settings: Settings,
+    catalog: Catalog,
+    flags: Vec<String>,
+) -> anyhow::Result<ExitCode> {
     telemetry::start_logs(&settings.log)?;
     let roles = match command {
         Command::Jobs(Jobs::List(list)) => {
@@ -89,7 +95,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             terminal::print(&format!("loaded: {loaded}"))?;
             return Ok(ExitCode::SUCCESS);
         }
-        Command::Bench(bench) => return bench::run(&bench, &settings).await,
+        Command::Bench(bench) => return bench::run(&bench, &settings, &flags).await,
         Command::Up { demo, .. } => Roles { api: true, worker: true, scheduler: true, demo },
         Command::Api { .. } => Roles { api: true, ..Roles::default() },
         Command::Worker { .. } => Roles { worker: true, ..Roles::default() },

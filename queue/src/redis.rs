@@ -119,12 +119,20 @@ impl Index {
 
 #[async_trait]
 impl Carrier for Index {
-    /// Index first, then ring: whoever hears finds the jobs there.
+    /// Index first, then ring, few jobs in one round trip: whoever hears finds the jobs there.
     async fn carry(&self, gathered: &Gathered) -> Result<(), String> {
-        for (queue, entries) in &gathered.ready {
-            self.add(queue, entries).await.map_err(|error| error.to_string())?;
-        }
         let mut pipe = redis::pipe();
+        let mut waiting = 0;
+        for (queue, entries) in &gathered.ready {
+            for step in entries.chunks(STEP) {
+                if waiting + step.len() > STEP {
+                    self.link.run::<()>(&pipe).await.map_err(|error| error.to_string())?;
+                    (pipe, waiting) = (redis::pipe(), 0);
+                }
+                self.add_to(&mut pipe, queue, step);
+                waiting += step.len();
+            }
+        }
         for message in gathered.messages(self.id, STEP) {
             let text = serde_json::to_string(&message).map_err(|error| error.to_string())?;
             pipe.cmd("PUBLISH").arg(self.keys.bell()).arg(text).ignore();

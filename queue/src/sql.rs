@@ -208,6 +208,10 @@ impl Engine for Record {
         self.remove_finished(retention, limit).await
     }
 
+    async fn clear(&self, queue: &str, limit: u32) -> Result<u64, Error> {
+        self.remove_all(queue, limit).await
+    }
+
     async fn ping(&self) -> Result<(), Error> {
         self.db.ping().await?;
         match &self.index {

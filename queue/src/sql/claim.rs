@@ -69,8 +69,8 @@ static EXTEND: Sql = Sql::each(
      WHERE jobs.id = held.id AND jobs.token = held.token AND state = 'running' \
      RETURNING jobs.id AS id, jobs.token AS token",
     "UPDATE jobs SET lease_until = {after $2} \
-     FROM (SELECT value ->> 0 AS id, value ->> 1 AS token FROM json_each($1)) AS held \
-     WHERE jobs.id = held.id AND jobs.token = held.token AND state = 'running' \
+     FROM (SELECT value ->> 0 AS id, value ->> 1 AS token FROM json_each($1) \
+     LIMIT -1) AS held WHERE jobs.id = held.id AND jobs.token = held.token AND +state = 'running' \
      RETURNING jobs.id AS id, jobs.token AS token",
 );
 

@@ -23,7 +23,7 @@ const MOST_BYTES: usize = 1 << 20;
 const POSTGRES_WRITERS: usize = 2;
 /// A gathered transaction that waits longer for somebody's lock is given up, so that only the
 /// call that needs the lock goes on to wait for it.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 type Answer = Result<Vec<Enqueued>, Error>;
 
