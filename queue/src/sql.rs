@@ -9,6 +9,7 @@ mod control;
 mod crew;
 mod enqueue;
 mod finish;
+mod limits;
 mod list;
 mod pause;
 mod prune;

@@ -86,10 +86,7 @@ impl Record {
         tx: &mut Tx,
         jobs: &[NewJob],
     ) -> Result<Vec<Enqueued>, Error> {
-        if let Some(large) = jobs.iter().find(|job| job.payload.len() > self.max_payload_bytes) {
-            let (size_bytes, max_bytes) = (large.payload.len(), self.max_payload_bytes);
-            return Err(Error::PayloadTooLarge { size_bytes, max_bytes });
-        }
+        super::limits::check(jobs, self.max_payload_bytes)?;
         self.note_queues(tx, jobs).await?;
         let placed = place(tx, jobs).await?;
         let mut inserted: Vec<Moved> = Vec::with_capacity(jobs.len());
