@@ -163,9 +163,7 @@ impl Record {
         if lanes.is_empty() {
             return Ok(());
         }
-        if tx.dialect() == Dialect::Postgres {
-            tx.rows(&LOCK_LANES, args![lanes.clone()]).await?;
-        }
+        lock_lanes(tx, &lanes).await?;
         let rows = tx.rows(&UNBLOCK, args![lanes]).await?;
         let heads = rows.iter().map(moved).collect::<Result<Vec<_>, _>>()?;
         self.ring_after(tx, heads);
@@ -176,6 +174,15 @@ impl Record {
         tx.execute(&DELIVERED, args![id]).await?;
         Ok(())
     }
+}
+
+/// Waits for the lanes' counters. Whoever changes waiting jobs of lanes takes these locks before
+/// those of the jobs, as `UNBLOCK` does; running jobs are locked before both.
+pub(super) async fn lock_lanes(tx: &mut Tx, lanes: &[String]) -> Result<(), Error> {
+    if !lanes.is_empty() && tx.dialect() == Dialect::Postgres {
+        tx.rows(&LOCK_LANES, args![lanes.to_vec()]).await?;
+    }
+    Ok(())
 }
 
 async fn keep_attempts(tx: &mut Tx, ends: &[(Ticket, Outcome)]) -> Result<(), Error> {

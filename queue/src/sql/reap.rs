@@ -1,6 +1,7 @@
 //! Upkeep, in bounded steps: due jobs become ready, lost ones are taken back, old ones removed.
 
 use super::Record;
+use super::finish::lock_lanes;
 use super::rows::{moved, moved_columns};
 use crate::Error;
 use crate::job::Reaped;
@@ -38,12 +39,17 @@ static LOOK: Sql = Sql::both(
      AS expired",
 );
 
-/// $1 limit.
+/// $1 limit: jobs to expire. Not locked yet: the locks of their lanes come first.
+static EXPIRING: Sql = Sql::both(
+    "SELECT id, lane FROM jobs WHERE expires_at <= {now} AND state IN ('scheduled', 'ready') \
+     ORDER BY expires_at LIMIT $1",
+);
+
+/// $1 ids.
 static EXPIRE: Sql = Sql::both(concat!(
     "UPDATE jobs SET state = 'expired', finished_at = {now}, error = 'expired before it started' \
-     WHERE id IN (SELECT id FROM jobs WHERE expires_at <= {now} \
-     AND state IN ('scheduled', 'ready') ORDER BY expires_at LIMIT $1 {skip locked}) \
-     RETURNING lane, ",
+     WHERE id IN (SELECT id FROM jobs WHERE id = ANY($1) AND expires_at <= {now} \
+     AND state IN ('scheduled', 'ready') ORDER BY id {skip locked}) RETURNING lane, ",
     moved_columns!()
 ));
 
@@ -58,11 +64,12 @@ static KEEP_CRASH: Sql = Sql::both(
 /// $1 ids, $2 crashes allowed.
 static RECOVER: Sql = Sql::both(concat!(
     "UPDATE jobs SET crashes = crashes + 1, lease_holder = NULL, lease_until = NULL, \
-     state = CASE WHEN crashes + 1 >= $2 OR attempt >= max_attempts THEN 'dead' \
-     WHEN cancel_at IS NOT NULL THEN 'cancelled' ELSE 'ready' END, \
+     state = CASE WHEN cancel_at IS NOT NULL THEN 'cancelled' \
+     WHEN crashes + 1 >= $2 OR attempt >= max_attempts THEN 'dead' ELSE 'ready' END, \
      finished_at = CASE WHEN crashes + 1 >= $2 OR attempt >= max_attempts \
      OR cancel_at IS NOT NULL THEN {now} END, \
-     error = CASE WHEN crashes + 1 >= $2 THEN 'quarantined: its process died ' || $2 || ' times' \
+     error = CASE WHEN cancel_at IS NOT NULL THEN COALESCE(cancel_by, 'cancelled') \
+     WHEN crashes + 1 >= $2 THEN 'quarantined: its process died ' || $2 || ' times' \
      ELSE 'its process died or lost the database' END \
      WHERE id = ANY($1) RETURNING lane, ",
     moved_columns!()
@@ -109,7 +116,12 @@ impl Record {
 
     async fn expire(&self) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
-        let rows = tx.rows(&EXPIRE, args![STEP]).await?;
+        let found = tx.rows(&EXPIRING, args![STEP]).await?;
+        let ids = found.iter().map(|row| row.get("id")).collect::<Result<Vec<Uuid>, _>>()?;
+        let lanes = found.iter().map(|row| row.get::<Option<String>>("lane"));
+        let lanes: BTreeSet<String> = lanes.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        lock_lanes(&mut tx, &lanes.into_iter().collect::<Vec<_>>()).await?;
+        let rows = tx.rows(&EXPIRE, args![ids]).await?;
         self.ended(&mut tx, &rows).await?;
         tx.commit().await?;
         Ok(rows.len() as u64)
