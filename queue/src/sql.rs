@@ -12,6 +12,8 @@ mod finish;
 mod limits;
 mod list;
 mod pause;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod read;
 mod reap;

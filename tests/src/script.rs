@@ -168,6 +168,7 @@ impl Job for Script {
     const RETRY: RetryPolicy =
         RetryPolicy::new(Duration::from_millis(10), Duration::from_millis(50));
     const TIMEOUT: Duration = Duration::from_secs(5);
+    const CANCEL_GRACE: Duration = Duration::from_millis(1_500);
 
     fn unique(&self) -> Unique {
         self.unique.clone().map_or(Unique::No, Unique::WhileAlive)

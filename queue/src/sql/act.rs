@@ -82,11 +82,11 @@ static KEEP: Sql = Sql::both(
 );
 
 /// $1 ids: holders are asked to stop these.
-static CANCELS_OF: Sql = Sql::both(
+pub(super) static CANCELS_OF: Sql = Sql::both(
     "SELECT id, token, cancel_by FROM jobs WHERE id = ANY($1) AND cancel_at IS NOT NULL \
      AND state = 'running'",
 );
-static ANY_CANCEL: Sql =
+pub(super) static ANY_CANCEL: Sql =
     Sql::both("SELECT 1 FROM jobs WHERE cancel_at IS NOT NULL AND state = 'running' LIMIT 1");
 
 /// Jobs sorted by what is to be done with them.

@@ -54,7 +54,7 @@ static WORKERS: Sql = Sql::both(
      ORDER BY beat_at DESC LIMIT 1000",
 );
 
-static HELD: Sql = Sql::both(
+pub(super) static HELD: Sql = Sql::both(
     "SELECT id, lease_holder, lease_until FROM jobs WHERE state = 'running' \
      ORDER BY lease_until LIMIT 10000",
 );

@@ -181,3 +181,19 @@ fn first_id(at: DateTime<Utc>) -> Uuid {
     let millis = at.timestamp_millis().clamp(0, (1 << 48) - 1).unsigned_abs();
     Uuid::from_u128((u128::from(millis) << 80) | (0x7 << 76) | (0x2 << 62))
 }
+
+/// Every statement of this file, for the planner: name, text, how many values.
+#[cfg(test)]
+pub(super) fn statements() -> Vec<(&'static str, &'static Sql, usize)> {
+    let leads = [
+        ("all", &ALL),
+        ("state", &STATE),
+        ("ended kind", &ENDED_KIND),
+        ("ended queue", &ENDED_QUEUE),
+        ("principal", &PRINCIPAL),
+        ("lane", &LANE),
+        ("attribute", &ATTRIBUTE),
+    ];
+    let all = leads.into_iter().map(|(name, lead)| [&lead.rows, &lead.ids, &lead.floor].map(|sql| (name, sql, 10)));
+    all.flatten().collect()
+}

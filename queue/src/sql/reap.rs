@@ -22,7 +22,7 @@ static PROMOTE: Sql = Sql::both(concat!(
     moved_columns!()
 ));
 
-static NEXT_DUE: Sql = Sql::both(
+pub(super) static NEXT_DUE: Sql = Sql::both(
     "SELECT run_at, {now} AS moment FROM jobs WHERE state = 'scheduled' ORDER BY run_at LIMIT 1",
 );
 
@@ -33,14 +33,14 @@ static LOST: Sql = Sql::both(
 );
 /// Whether there is work for the statements below: the usual answer, no, must not cost a writing
 /// transaction every second.
-static LOOK: Sql = Sql::both(
+pub(super) static LOOK: Sql = Sql::both(
     "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND lease_until < {now}) AS lost, \
      EXISTS (SELECT 1 FROM jobs WHERE expires_at <= {now} AND state IN ('scheduled', 'ready')) \
      AS expired",
 );
 
 /// $1 limit: jobs to expire. Not locked yet: the locks of their lanes come first.
-static EXPIRING: Sql = Sql::both(
+pub(super) static EXPIRING: Sql = Sql::both(
     "SELECT id, lane FROM jobs WHERE expires_at <= {now} AND state IN ('scheduled', 'ready') \
      ORDER BY expires_at LIMIT $1",
 );

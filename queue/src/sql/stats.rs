@@ -54,7 +54,7 @@ macro_rules! stats {
     };
 }
 
-static STATS: Sql = Sql::each(
+pub(super) static STATS: Sql = Sql::each(
     stats!("date_trunc('minute', {now} - interval '1 minute')"),
     stats!("strftime('%Y-%m-%dT%H:%M:00.000Z', 'now', '-1 minute')"),
 );

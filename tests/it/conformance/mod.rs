@@ -149,7 +149,6 @@ conformance! {
     priority::what_waited_ten_minutes_goes_before_fresh_urgent_jobs,
     priority::each_step_of_priority_is_a_minute,
     priority::a_retried_job_waits_from_its_new_time_on,
-    priority::a_stream_of_urgent_jobs_does_not_starve_the_others,
     save::a_checkpoint_is_there_for_the_next_attempt,
     save::a_former_holder_keeps_nothing,
     save::lines_are_kept_in_order_with_their_attempt,
