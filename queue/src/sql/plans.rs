@@ -38,18 +38,23 @@ async fn no_read_walks_the_table_of_jobs() {
         ("expiring", &reap::EXPIRING, 1),
         ("prune", &prune::PRUNE, 3),
     ]);
+    let mut bad = Vec::new();
     for (name, sql, values) in all {
         let lines = plan(&db, sql, values).await;
-        let walks = lines.iter().any(|line| {
-            let is_bare = line.starts_with("SCAN") && !line.contains(" USING ");
-            let of_jobs = ["jobs", "me", "ahead", "head", "held"];
-            is_bare && of_jobs.iter().any(|table| line == &format!("SCAN {table}"))
-        });
-        assert!(!walks, "{name}: {lines:#?}");
-        // Walking the primary key is what `list` without a filter does, bounded by its limit.
-        let sorts = lines.iter().any(|line| line.contains("TEMP B-TREE FOR ORDER BY"));
-        assert!(!sorts || name == "attribute" || name == "stats", "{name} sorts: {lines:#?}");
+        let walks = |line: &String| line.starts_with("SCAN") && !line.contains(" USING ");
+        // A whole index of jobs in one state is walked only in its own order, to a limit.
+        let sorts = |line: &String| line.contains("TEMP B-TREE FOR ORDER BY");
+        let is_bad = lines.iter().any(|line| of_jobs(line) && walks(line) || sorts(line));
+        if is_bad && name != "attribute" {
+            bad.push(format!("{name}: {lines:#?}"));
+        }
     }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
     db.close().await;
     let _ = std::fs::remove_dir_all(dir);
+}
+
+/// Whether the line is about the table of jobs, by whatever name, not about a part already read.
+fn of_jobs(line: &str) -> bool {
+    ["jobs", "me", "ahead", "head"].iter().any(|table| line == format!("SCAN {table}"))
 }
