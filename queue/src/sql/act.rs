@@ -86,8 +86,9 @@ pub(super) static CANCELS_OF: Sql = Sql::both(
     "SELECT id, token, cancel_by FROM jobs WHERE id = ANY($1) AND cancel_at IS NOT NULL \
      AND state = 'running'",
 );
-pub(super) static ANY_CANCEL: Sql =
-    Sql::both("SELECT 1 FROM jobs WHERE cancel_at IS NOT NULL AND state = 'running' LIMIT 1");
+pub(super) static ANY_CANCEL: Sql = Sql::both(
+    "SELECT 1 FROM jobs {by jobs_cancelling} WHERE cancel_at IS NOT NULL AND state = 'running' LIMIT 1",
+);
 
 /// Jobs sorted by what is to be done with them.
 #[derive(Default)]

@@ -55,7 +55,7 @@ static WORKERS: Sql = Sql::both(
 );
 
 pub(super) static HELD: Sql = Sql::both(
-    "SELECT id, lease_holder, lease_until FROM jobs WHERE state = 'running' \
+    "SELECT id, lease_holder, lease_until FROM jobs {by jobs_leased} WHERE state = 'running' \
      ORDER BY lease_until LIMIT 10000",
 );
 

@@ -90,7 +90,7 @@ static LOCK_LANES: Sql =
     Sql::both("SELECT lane FROM lanes WHERE lane = ANY($1) ORDER BY lane {lock}");
 
 /// $1 lanes: their first living jobs go next.
-static UNBLOCK: Sql = Sql::both(concat!(
+pub(super) static UNBLOCK: Sql = Sql::both(concat!(
     "UPDATE jobs SET blocked = FALSE WHERE blocked AND id IN (SELECT (SELECT head.id FROM jobs AS head \
      WHERE head.lane = lanes.lane AND head.state IN ('scheduled', 'ready', 'running') \
      ORDER BY head.lane_seq LIMIT 1) FROM lanes WHERE lanes.lane = ANY($1)) RETURNING ",

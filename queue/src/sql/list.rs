@@ -194,6 +194,8 @@ pub(super) fn statements() -> Vec<(&'static str, &'static Sql, usize)> {
         ("lane", &LANE),
         ("attribute", &ATTRIBUTE),
     ];
-    let all = leads.into_iter().map(|(name, lead)| [&lead.rows, &lead.ids, &lead.floor].map(|sql| (name, sql, 10)));
+    let all = leads
+        .into_iter()
+        .map(|(name, lead)| [&lead.rows, &lead.ids, &lead.floor].map(|sql| (name, sql, 10)));
     all.flatten().collect()
 }

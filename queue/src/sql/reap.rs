@@ -16,32 +16,32 @@ const STEP: i64 = 1_000;
 const MAX_CRASHES: i64 = 3;
 
 /// $1 limit.
-static PROMOTE: Sql = Sql::both(concat!(
-    "UPDATE jobs SET state = 'ready' WHERE id IN (SELECT id FROM jobs WHERE state = 'scheduled' \
+pub(super) static PROMOTE: Sql = Sql::both(concat!(
+    "UPDATE jobs SET state = 'ready' WHERE id IN (SELECT id FROM jobs {by jobs_scheduled} WHERE state = 'scheduled' \
      AND run_at <= {now} ORDER BY run_at LIMIT $1 {skip locked}) RETURNING ",
     moved_columns!()
 ));
 
 pub(super) static NEXT_DUE: Sql = Sql::both(
-    "SELECT run_at, {now} AS moment FROM jobs WHERE state = 'scheduled' ORDER BY run_at LIMIT 1",
+    "SELECT run_at, {now} AS moment FROM jobs {by jobs_scheduled} WHERE state = 'scheduled' ORDER BY run_at LIMIT 1",
 );
 
 /// $1 limit: locks jobs whose lease ran out.
-static LOST: Sql = Sql::both(
-    "SELECT id FROM jobs WHERE state = 'running' AND lease_until < {now} \
+pub(super) static LOST: Sql = Sql::both(
+    "SELECT id FROM jobs {by jobs_leased} WHERE state = 'running' AND lease_until < {now} \
      ORDER BY lease_until LIMIT $1 {skip locked}",
 );
 /// Whether there is work for the statements below: the usual answer, no, must not cost a writing
 /// transaction every second.
 pub(super) static LOOK: Sql = Sql::both(
-    "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND lease_until < {now}) AS lost, \
-     EXISTS (SELECT 1 FROM jobs WHERE expires_at <= {now} AND state IN ('scheduled', 'ready')) \
+    "SELECT EXISTS (SELECT 1 FROM jobs {by jobs_leased} WHERE state = 'running' AND lease_until < {now}) AS lost, \
+     EXISTS (SELECT 1 FROM jobs {by jobs_expiring} WHERE expires_at <= {now} AND state IN ('scheduled', 'ready')) \
      AS expired",
 );
 
 /// $1 limit: jobs to expire. Not locked yet: the locks of their lanes come first.
 pub(super) static EXPIRING: Sql = Sql::both(
-    "SELECT id, lane FROM jobs WHERE expires_at <= {now} AND state IN ('scheduled', 'ready') \
+    "SELECT id, lane FROM jobs {by jobs_expiring} WHERE expires_at <= {now} AND state IN ('scheduled', 'ready') \
      ORDER BY expires_at LIMIT $1",
 );
 
@@ -119,7 +119,8 @@ impl Record {
         let found = tx.rows(&EXPIRING, args![STEP]).await?;
         let ids = found.iter().map(|row| row.get("id")).collect::<Result<Vec<Uuid>, _>>()?;
         let lanes = found.iter().map(|row| row.get::<Option<String>>("lane"));
-        let lanes: BTreeSet<String> = lanes.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        let lanes: BTreeSet<String> =
+            lanes.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         lock_lanes(&mut tx, &lanes.into_iter().collect::<Vec<_>>()).await?;
         let rows = tx.rows(&EXPIRE, args![ids]).await?;
         self.ended(&mut tx, &rows).await?;

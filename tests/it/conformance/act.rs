@@ -181,7 +181,10 @@ pub(crate) async fn a_retry_that_would_make_a_twin_is_refused(stage: &Stage) {
     let twin = put(stage, NewJob { unique, ..job() }).await;
     assert_ne!(first, twin);
     let refused = act(stage, first, Act::Retry).await;
-    assert!(matches!(&refused, Acted::Refused(why) if why.contains(&twin.to_string())), "{refused:?}");
+    assert!(
+        matches!(&refused, Acted::Refused(why) if why.contains(&twin.to_string())),
+        "{refused:?}"
+    );
     assert_eq!(row(stage, first).await.state, State::Dead);
     finish(stage, take_one(stage).await.ticket, done()).await;
     assert_eq!(act(stage, first, Act::Retry).await, Acted::Done);
@@ -217,7 +220,10 @@ pub(crate) async fn what_a_state_does_not_allow_is_refused_and_changes_nothing(s
     finish(stage, held.ticket, done()).await;
     for refused in [Act::Cancel, Act::Retry] {
         let acted = act(stage, ready, refused).await;
-        assert!(matches!(&acted, Acted::Refused(why) if why.starts_with("it is done: ")), "{acted:?}");
+        assert!(
+            matches!(&acted, Acted::Refused(why) if why.starts_with("it is done: ")),
+            "{acted:?}"
+        );
     }
     assert_eq!(row(stage, ready).await.state, State::Done);
     assert!(stage.actions(ready).await.unwrap().is_empty());

@@ -89,5 +89,8 @@ pub(crate) async fn ends_of_all_workers_are_counted_by_the_minute(stage: &Stage)
         (work.done_per_minute, work.failed_per_minute)
     };
     let (done, failed) = sum().await;
-    assert!((done, failed) == (12, 1) || whole.get::<i64>("minutes").unwrap() == 2, "{done} {failed}");
+    assert!(
+        (done, failed) == (12, 1) || whole.get::<i64>("minutes").unwrap() == 2,
+        "{done} {failed}"
+    );
 }

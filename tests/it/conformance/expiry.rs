@@ -1,7 +1,9 @@
 //! A job that has not started by its last moment does not start.
 
 use super::act::later;
-use super::stage::{HOUR, PATIENCE, Stage, claim, done, finish, job, of_lane, put, row, take_one, until};
+use super::stage::{
+    HOUR, PATIENCE, Stage, claim, done, finish, job, of_lane, put, row, take_one, until,
+};
 use chrono::{DateTime, Utc};
 use queue::{NewJob, State, clock};
 use uuid::Uuid;

@@ -67,7 +67,11 @@ pub(crate) async fn every_filter_gives_what_it_says_and_all_of_it(stage: &Stage)
             Filter { principal: some("p1"), ..only.clone() },
             Filter { lane: some("shop:1"), kind: some("kind-0"), ..only.clone() },
             Filter { attribute: Some(("doc".into(), "3".into())), ..only.clone() },
-            Filter { attribute: Some(("doc".into(), "1".into())), queue: some("work"), ..only.clone() },
+            Filter {
+                attribute: Some(("doc".into(), "1".into())),
+                queue: some("work"),
+                ..only.clone()
+            },
             only,
         ]);
     }
@@ -107,11 +111,8 @@ pub(crate) async fn a_list_between_two_instants_has_what_came_between_them(stage
         ids.push(put(stage, job()).await);
         tokio::time::sleep(std::time::Duration::from_millis(3)).await;
     }
-    let filter = Filter {
-        since: Some(moment(ids[1])),
-        until: Some(moment(ids[3])),
-        ..Filter::default()
-    };
+    let filter =
+        Filter { since: Some(moment(ids[1])), until: Some(moment(ids[3])), ..Filter::default() };
     for filter in [filter.clone(), Filter { queue: Some("work".to_owned()), ..filter }] {
         assert_eq!(all(stage, &filter, 10).await, [ids[2], ids[1]], "since is in, until is not");
     }

@@ -78,7 +78,10 @@ pub(crate) async fn a_pause_says_who_and_why_and_the_last_one_counts(stage: &Sta
     stage.pause(&second).await.unwrap();
     let all = stage.pauses().await.unwrap();
     assert_eq!(all.len(), 1);
-    assert_eq!((all[0].scope, all[0].name.as_str(), &all[0].by), (second.scope, "work", &second.by));
+    assert_eq!(
+        (all[0].scope, all[0].name.as_str(), &all[0].by),
+        (second.scope, "work", &second.by)
+    );
     assert!(all[0].since.is_some());
     assert_eq!(all[0].until.unwrap().timestamp_millis(), until_at.timestamp_millis());
     let stats = stage.stats().await.unwrap();

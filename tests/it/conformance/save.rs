@@ -18,7 +18,11 @@ fn is_lost<T: std::fmt::Debug>(answer: Result<T, Error>) -> bool {
 
 pub(crate) async fn a_checkpoint_is_there_for_the_next_attempt(stage: &Stage) {
     let id = put(stage, job()).await;
-    let ends = [retry("boom", Duration::ZERO), Outcome::Release, Outcome::Snooze { after: Duration::ZERO }];
+    let ends = [
+        retry("boom", Duration::ZERO),
+        Outcome::Release,
+        Outcome::Snooze { after: Duration::ZERO },
+    ];
     for (number, end) in ends.into_iter().enumerate() {
         let held = take_one(stage).await;
         let before = number.checked_sub(1).map(|number| format!(r#"{{"page": {number}}}"#));

@@ -84,10 +84,8 @@ pub(super) async fn lines_are_seen_while_the_job_runs(floor: &Floor) {
     let script = Script::new([Step::Log("begun".to_owned()), Step::Hold]);
     let id = floor.put(script.clone()).await;
     let start = Instant::now();
-    until("the line is there", async || {
-        !floor.engine.logs(id, None, 10).await.unwrap().is_empty()
-    })
-    .await;
+    until("the line is there", async || !floor.engine.logs(id, None, 10).await.unwrap().is_empty())
+        .await;
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
     assert_eq!(floor.row(id).await.state, State::Running);
     script.release();
