@@ -22,12 +22,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Engine;
 use records::seed;
 use settings::Settings;
+use shutdown::Signals;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use store::Patience;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Wrong usage or settings, as clap has it; any other failure is 1.
@@ -82,7 +82,7 @@ async fn run(
             return Ok(ExitCode::SUCCESS);
         }
         Command::Migrate => {
-            let shutdown = shutdown::on_signals()?;
+            let shutdown = shutdown::on_signals()?.stop;
             let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
             db.close().await;
             terminal::print(&format!("{} is up to date", settings.database.url))?;
@@ -141,7 +141,8 @@ struct Roles {
 }
 
 async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Result<()> {
-    let shutdown = shutdown::on_signals()?;
+    let signals = shutdown::on_signals()?;
+    let shutdown = signals.stop.clone();
     let metrics = telemetry::start_metrics()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -161,7 +162,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
     let catalog = Arc::new(catalog);
     let mut crew = Crew::new(shutdown.clone());
     if roles.worker {
-        start_worker(&mut crew, &engine, &catalog, &settings, shutdown.clone());
+        start_worker(&mut crew, &engine, &catalog, &settings, signals);
     }
     if roles.api {
         let bind = settings.api.bind;
@@ -214,7 +215,7 @@ fn start_worker(
     engine: &Arc<dyn Engine>,
     catalog: &Arc<Catalog>,
     settings: &Settings,
-    shutdown: CancellationToken,
+    signals: Signals,
 ) {
     let services = Services {
         engine: Arc::clone(engine),
@@ -228,5 +229,6 @@ fn start_worker(
         grace: settings.worker.grace,
     };
     let (engine, catalog) = (Arc::clone(engine), Arc::clone(catalog));
+    let shutdown = worker::Shutdown { begun: signals.stop, at_once: signals.at_once };
     crew.start("worker", worker::run(engine, catalog, services, worker, shutdown));
 }

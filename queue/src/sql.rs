@@ -11,8 +11,11 @@ mod enqueue;
 mod finish;
 mod gather;
 mod lease;
+mod limits;
 mod list;
 mod pause;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod read;
 mod reap;

@@ -43,12 +43,12 @@ macro_rules! claim {
 
 /// $1 queue, $2 limit, $3 worker, $4 lease in ms. On SQLite the store's clock is that of the process
 /// that asks, so a job that one with a fast clock made ready still waits for its time.
-static SCAN: Sql = Sql::both(claim!("run_at <= {now}"));
+pub(super) static SCAN: Sql = Sql::both(claim!("run_at <= {now}"));
 /// The same among proposed ids $5.
 static PROPOSED: Sql = Sql::both(claim!("id = ANY($5)"));
 
 /// $1 queue, $2 limit: what the index should hold first.
-static HEADS: Sql = Sql::both(concat!(
+pub(super) static HEADS: Sql = Sql::both(concat!(
     "SELECT id, rank FROM jobs WHERE ",
     claimable!(),
     " ORDER BY rank, id LIMIT $2"

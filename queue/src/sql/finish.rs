@@ -85,7 +85,7 @@ static LOCK_LANES: Sql =
     Sql::both("SELECT lane FROM lanes WHERE lane = ANY($1) ORDER BY lane {lock}");
 
 /// $1 lanes: their first living jobs go next.
-static UNBLOCK: Sql = Sql::both(concat!(
+pub(super) static UNBLOCK: Sql = Sql::both(concat!(
     "UPDATE jobs SET blocked = FALSE WHERE blocked AND id IN (SELECT (SELECT head.id FROM jobs AS head \
      WHERE head.lane = lanes.lane AND head.state IN ('scheduled', 'ready', 'running') \
      ORDER BY head.lane_seq LIMIT 1) FROM lanes WHERE lanes.lane = ANY($1)) RETURNING ",
@@ -158,9 +158,7 @@ impl Record {
         if lanes.is_empty() {
             return Ok(());
         }
-        if tx.dialect() == Dialect::Postgres {
-            tx.rows(&LOCK_LANES, args![lanes.clone()]).await?;
-        }
+        lock_lanes(tx, &lanes).await?;
         let rows = tx.rows(&UNBLOCK, args![lanes]).await?;
         let heads = rows.iter().map(moved).collect::<Result<Vec<_>, _>>()?;
         self.ring_after(tx, heads);
@@ -171,6 +169,15 @@ impl Record {
         tx.execute(&DELIVERED, args![id]).await?;
         Ok(())
     }
+}
+
+/// Waits for the lanes' counters. Whoever changes waiting jobs of lanes takes these locks before
+/// those of the jobs, as `UNBLOCK` does; running jobs are locked before both.
+pub(super) async fn lock_lanes(tx: &mut Tx, lanes: &[String]) -> Result<(), Error> {
+    if !lanes.is_empty() && tx.dialect() == Dialect::Postgres {
+        tx.rows(&LOCK_LANES, args![lanes.to_vec()]).await?;
+    }
+    Ok(())
 }
 
 async fn keep_attempts(tx: &mut Tx, ends: &[(Ticket, Outcome)]) -> Result<(), Error> {

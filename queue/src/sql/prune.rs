@@ -7,7 +7,7 @@ use crate::job::{Retention, State};
 use db::{Sql, args};
 
 /// $1 state, $2 retention in ms (negative), $3 limit.
-static PRUNE: Sql = Sql::both(
+pub(super) static PRUNE: Sql = Sql::both(
     "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = $1 \
      AND finished_at < {after $2} ORDER BY finished_at LIMIT $3)",
 );
