@@ -1,6 +1,7 @@
 //! The composition root: settings → logs → stores → roles.
 
 mod cli;
+mod commands;
 mod crew;
 mod demo;
 mod escape;
@@ -11,9 +12,9 @@ mod store;
 mod telemetry;
 mod terminal;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Parser;
-use cli::{Cli, Command, Jobs};
+use cli::{Cli, Command};
 use crew::Crew;
 use jobs::{Catalog, Services};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -26,7 +27,6 @@ use std::sync::Arc;
 use store::Patience;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// Wrong usage or settings, as clap has it; any other failure is 1.
 const USAGE: u8 = 2;
@@ -55,19 +55,8 @@ async fn main() -> ExitCode {
 async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::Result<ExitCode> {
     telemetry::start_logs(&settings.log)?;
     let roles = match command {
-        Command::Jobs(Jobs::List(list)) => {
-            let engine = store::open_to_look(&settings).await?;
-            let rows = engine.list(&list.filter(), &list.page()).await?.rows;
-            let text = match list.json {
-                true => listing::array(&rows),
-                false => listing::table(&rows, queue::clock::now()),
-            };
-            terminal::print(&text)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Command::Jobs(Jobs::Show { id, json }) => {
-            show(&settings, id, json).await?;
-            return Ok(ExitCode::SUCCESS);
+        Command::Operate(command) => {
+            return Ok(commands::run(&command, &settings, &catalog).await?.into());
         }
         Command::Migrate => {
             let shutdown = shutdown::on_signals()?;
@@ -96,17 +85,6 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             ExitCode::FAILURE
         }
     })
-}
-
-async fn show(settings: &Settings, id: Uuid, json: bool) -> anyhow::Result<()> {
-    let engine = store::open_to_look(settings).await?;
-    let Some(row) = engine.get(id).await? else { bail!("there is no job {id}") };
-    let attempts = engine.attempts(id).await?;
-    let text = match json {
-        true => listing::object(&row, &attempts),
-        false => listing::full(&row, &attempts, queue::clock::now()),
-    };
-    Ok(terminal::print(&text)?)
 }
 
 /// A file's text, or standard input for `-`.

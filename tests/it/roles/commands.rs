@@ -12,15 +12,55 @@ use tests::stores::{Deployment, postgres};
 fn every_command_helps_and_names_its_flags() {
     let dir = scratch_dir("help");
     let everywhere = ["--config", "--database-url", "--redis-url", "--log-format", "--log-filter"];
-    let commands: [(&[&str], &[&str]); 10] = [
-        (&[], &["up", "api", "worker", "scheduler", "migrate", "seed", "jobs", "Examples:"]),
+    let commands: [(&[&str], &[&str]); 21] = [
+        (
+            &[],
+            &[
+                "up",
+                "api",
+                "worker",
+                "scheduler",
+                "migrate",
+                "seed",
+                "jobs",
+                "queues",
+                "dead",
+                "Examples:",
+            ],
+        ),
         (&["up"], &["--demo", "--bind", "127.0.0.1:8000", "--workers", "--queues"]),
         (&["api"], &["--bind"]),
         (&["worker"], &["--workers", "--queues"]),
         (&["scheduler"], &[]),
         (&["migrate"], &[]),
         (&["seed"], &["FILE"]),
-        (&["jobs"], &["list", "show"]),
+        (&["jobs"], &["list", "show", "why", "tail", "enqueue", "Examples:", "Exit codes:"]),
+        (&["jobs", "why"], &["ID", "--json"]),
+        (&["jobs", "tail"], &["ID", "--json", "Exit codes:"]),
+        (
+            &["jobs", "enqueue"],
+            &[
+                "--queue",
+                "--priority",
+                "--run-at",
+                "--in",
+                "--lane",
+                "--unique",
+                "--attribute",
+                "--wait",
+            ],
+        ),
+        (
+            &["jobs", "cancel"],
+            &["--state", "--kind", "--reason", "--dry-run", "--yes", "Exit codes:"],
+        ),
+        (&["jobs", "retry"], &["--state", "--attribute", "--since", "--until", "--principal"]),
+        (&["jobs", "delete"], &["--state", "--lane", "--limit"]),
+        (&["queues"], &["list", "pause", "resume", "Examples:", "Exit codes:"]),
+        (&["queues", "pause"], &["QUEUE", "--kind", "--for", "--until", "--reason"]),
+        (&["workers"], &["--json"]),
+        (&["dead"], &["list", "requeue", "Examples:", "Exit codes:"]),
+        (&["dead", "requeue"], &["ID", "--kind", "--reason", "--dry-run", "--yes"]),
         (&["jobs", "list"], &["--state", "--kind", "--queue", "--limit", "--before", "--json"]),
         (&["jobs", "show"], &["ID", "--json"]),
     ];
@@ -122,7 +162,7 @@ async fn jobs_are_shown_to_people_and_to_programs() {
         let unknown = "0198c1d2-0000-7000-8000-000000000000";
         let env: Vec<_> = app.env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let ended = relais(app.dir(), &env, &["jobs", "show", unknown]);
-        assert_eq!(ended.code, Some(1));
+        assert_eq!(ended.code, Some(3));
         assert!(ended.err.contains(&format!("there is no job {unknown}")), "{ended:?}");
     }
 }
