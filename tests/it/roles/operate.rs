@@ -109,7 +109,8 @@ pub(super) async fn a_job_is_put_in_explained_and_followed_to_its_end(stores: St
     assert_eq!((again.code, names), (Some(3), vec!["log", "log", "progress", "end"]));
 
     // Waiting ends with the job.
-    let wait = ["jobs", "enqueue", "prune_jobs", "--queue", "shelf", "--wait", "--json"];
+    let put = ["jobs", "enqueue", "prune_jobs", "--queue", "shelf", "--unique", "w"];
+    let wait = [&put[..], &["--wait", "--json"]].concat();
     let mut waiting = Process::spawn(&wait, &env, desk.app.dir());
     let mut held = Vec::new();
     until("the job is there", async || {
@@ -121,7 +122,7 @@ pub(super) async fn a_job_is_put_in_explained_and_followed_to_its_end(stores: St
     engine.finish(&[(held[0].ticket, done)]).await.unwrap();
     assert_eq!(waiting.wait(super::PATIENCE).await.unwrap().code(), Some(0), "{}", waiting.log());
     assert!(waiting.log().contains(r#""result":{"pruned":7}"#), "{}", waiting.log());
-    let short = ["jobs", "enqueue", "prune_jobs", "--queue", "shelf", "--wait=1ms"];
+    let short = [&put[..], &["--wait=1ms"]].concat();
     assert_eq!(desk.ask(&short).code, Some(1));
 }
 
