@@ -19,6 +19,7 @@ mod openapi;
 mod pauses;
 mod prefer;
 mod queues;
+mod schedules;
 mod server;
 mod settings;
 mod trace;
@@ -33,6 +34,7 @@ pub use server::serve;
 pub use settings::Settings;
 pub use workers::Workers;
 
+use ::jobs::Catalog;
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
@@ -50,7 +52,6 @@ use tokio_util::task::TaskTracker;
 pub struct State {
     engine: Arc<dyn Engine>,
     /// The kinds this process knows.
-    catalog: Arc<::jobs::Catalog>,
     settings: Arc<Settings>,
     metrics: PrometheusHandle,
     limits: Arc<Limits>,
@@ -63,22 +64,22 @@ pub struct State {
     feed: feed::Feed,
     /// Fires when the process stops: streams end then.
     stopping: CancellationToken,
+    catalog: Arc<Catalog>,
 }
 
 impl State {
     /// `redis` is the limiter's own connection; without one each process counts for itself.
     pub fn new(
         engine: Arc<dyn Engine>,
-        catalog: Arc<::jobs::Catalog>,
         settings: Settings,
         metrics: PrometheusHandle,
         redis: Option<ConnectionManager>,
+        catalog: Arc<Catalog>,
     ) -> Self {
         let streams = events::Streams::new(settings.max_streams);
         let limits = Limits::new(settings.requests_per_minute, redis, &settings.redis_prefix);
         Self {
             engine,
-            catalog,
             settings: Arc::new(settings),
             metrics,
             limits: Arc::new(limits),
@@ -89,6 +90,7 @@ impl State {
             streams,
             feed: feed::Feed::default(),
             stopping: CancellationToken::new(),
+            catalog,
         }
     }
 }
@@ -109,6 +111,14 @@ impl Route {
     pub(crate) fn post<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
         Self { method: "post", path, handler: routing::post(handler) }
     }
+
+    pub(crate) fn put<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "put", path, handler: routing::put(handler) }
+    }
+
+    pub(crate) fn delete<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "delete", path, handler: routing::delete(handler) }
+    }
 }
 
 /// Every route that is served, besides the rendered description.
@@ -122,6 +132,7 @@ fn routes() -> Vec<Route> {
         dead::routes(),
         events::routes(),
         feed::routes(),
+        schedules::routes(),
         health::routes(),
         openapi::routes(),
     ]

@@ -18,7 +18,10 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
         crate::pauses::resume_queue, crate::pauses::pause_kind, crate::pauses::resume_kind,
         crate::workers::list, crate::dead::list, crate::dead::requeue,
         crate::dead::requeue_by_suffix, crate::dead::requeue_many, crate::events::follow,
-        crate::feed::listen,
+        crate::feed::listen, crate::schedules::list, crate::schedules::create,
+        crate::schedules::show, crate::schedules::replace, crate::schedules::remove,
+        crate::schedules::pause, crate::schedules::resume, crate::schedules::trigger,
+        crate::schedules::preview, crate::schedules::try_out, crate::schedules::ticks,
         crate::health::live, crate::health::ready,
         crate::health::metrics, describe,
     ),
@@ -27,6 +30,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
         (name = "ventes", description = "Sales of the shops' terminals"),
         (name = "jobs", description = "What was accepted, and what became of it"),
         (name = "queues", description = "For operators: queues, pauses, workers, dead jobs"),
+        (name = "schedules", description = "What is put in at set times"),
         (name = "health", description = "For those who watch over the process"),
     )
 )]

@@ -7,6 +7,7 @@ pub(crate) mod filter;
 pub(crate) mod jobs;
 pub(crate) mod queues;
 
+use crate::bench::Bench;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ Examples:
   relais queues                           how much waits where, and how fast it moves
   relais jobs why 0198c1d2-…              what a job waits for
   relais dead requeue --kind K --reason R what failed for good runs again
+  relais schedules preview verify_stock   when it ticks next
 
 Settings come from, the last one wins: compiled-in defaults, a file (--config, RELAIS_CONFIG or
 ./relais.toml), ./.env, the environment (DATABASE_URL, REDIS_URL, RELAIS_<SECTION>_<KEY>), flags.
@@ -101,6 +103,11 @@ pub(crate) enum Command {
     },
     #[command(flatten)]
     Operate(Operate),
+    /// Measure this deployment with jobs that do nothing
+    Bench(Bench),
+    /// Look at schedules and steer them
+    #[command(subcommand)]
+    Schedules(crate::schedules::Schedules),
 }
 
 /// What operators do by hand, straight on the database.

@@ -1,11 +1,13 @@
 //! The composition root: settings → logs → stores → roles.
 
+mod bench;
 mod cli;
 mod commands;
 mod crew;
 mod demo;
 mod escape;
 mod listing;
+mod schedules;
 mod settings;
 mod shutdown;
 mod store;
@@ -58,6 +60,10 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
         Command::Operate(command) => {
             return Ok(commands::run(&command, &settings, &catalog).await?.into());
         }
+        Command::Schedules(command) => {
+            schedules::run(command, &settings, &catalog).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Migrate => {
             let shutdown = shutdown::on_signals()?;
             let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
@@ -72,6 +78,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             terminal::print(&format!("loaded: {loaded}"))?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Bench(bench) => return bench::run(&bench, &settings).await,
         Command::Up { demo, .. } => Roles { api: true, worker: true, scheduler: true, demo },
         Command::Api { .. } => Roles { api: true, ..Roles::default() },
         Command::Worker { .. } => Roles { worker: true, ..Roles::default() },
@@ -171,7 +178,7 @@ fn api_state(
         redis_prefix: format!("{}:", settings.redis.prefix),
         ..defaults
     };
-    api::State::new(Arc::clone(engine), Arc::clone(catalog), api, metrics, store::limiter(settings))
+    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings), Arc::clone(catalog))
 }
 
 fn start_worker(

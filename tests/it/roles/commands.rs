@@ -12,7 +12,7 @@ use tests::stores::{Deployment, postgres};
 fn every_command_helps_and_names_its_flags() {
     let dir = scratch_dir("help");
     let everywhere = ["--config", "--database-url", "--redis-url", "--log-format", "--log-filter"];
-    let commands: [(&[&str], &[&str]); 21] = [
+    let commands: [(&[&str], &[&str]); 23] = [
         (
             &[],
             &[
@@ -25,6 +25,7 @@ fn every_command_helps_and_names_its_flags() {
                 "jobs",
                 "queues",
                 "dead",
+                "schedules",
                 "Examples:",
             ],
         ),
@@ -63,6 +64,8 @@ fn every_command_helps_and_names_its_flags() {
         (&["dead", "requeue"], &["ID", "--kind", "--reason", "--dry-run", "--yes"]),
         (&["jobs", "list"], &["--state", "--kind", "--queue", "--limit", "--before", "--json"]),
         (&["jobs", "show"], &["ID", "--json"]),
+        (&["schedules"], &["list", "show", "preview", "pause", "resume", "trigger", "ticks"]),
+        (&["schedules", "pause"], &["NAME", "--until", "--reason", "--json"]),
     ];
     for (command, named) in commands {
         let ended = relais(&dir, &[], &[command, &["--help"]].concat());

@@ -6,7 +6,7 @@ mod disk;
 mod kills;
 mod operate;
 mod operate_bulk;
-mod schedules;
+pub(crate) mod schedules;
 mod settings;
 mod signals;
 mod up;
