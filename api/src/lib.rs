@@ -27,8 +27,12 @@ mod ventes;
 mod wire;
 mod workers;
 
+pub use dead::DeadJobs;
+pub use pauses::PauseShown;
+pub use queues::Queues;
 pub use server::serve;
 pub use settings::Settings;
+pub use workers::Workers;
 
 use ::jobs::Catalog;
 use axum::Router;

@@ -12,7 +12,7 @@ mod schedules;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use gather::gather;
+pub(crate) use gather::{gather, user};
 pub(crate) use layers::Sources;
 pub(crate) use problem::Problems;
 
