@@ -8,9 +8,11 @@ mod auth;
 mod body;
 mod delivery;
 mod error;
+mod gate;
 mod health;
 mod jobs;
 mod limits;
+mod load;
 mod observe;
 mod openapi;
 mod prefer;
@@ -25,6 +27,7 @@ pub use settings::Settings;
 
 use axum::Router;
 use axum::handler::Handler;
+use ::jobs::Catalog;
 use axum::routing::{self, MethodRouter};
 use error::ApiError;
 use limits::Limits;
@@ -46,6 +49,8 @@ pub struct State {
     /// Deliveries that are being recorded; shutdown waits for them.
     marking: TaskTracker,
     gauges: Arc<health::Gauges>,
+    load: Arc<load::Load>,
+    catalog: Arc<Catalog>,
 }
 
 impl State {
@@ -55,6 +60,7 @@ impl State {
         settings: Settings,
         metrics: PrometheusHandle,
         redis: Option<ConnectionManager>,
+        catalog: Arc<Catalog>,
     ) -> Self {
         let limits = Limits::new(settings.requests_per_minute, redis, &settings.redis_prefix);
         Self {
@@ -66,6 +72,8 @@ impl State {
             marks: delivery::Marks::default(),
             marking: TaskTracker::new(),
             gauges: Arc::default(),
+            load: Arc::default(),
+            catalog,
         }
     }
 }
@@ -85,6 +93,10 @@ impl Route {
 
     pub(crate) fn post<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
         Self { method: "post", path, handler: routing::post(handler) }
+    }
+
+    pub(crate) fn delete<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "delete", path, handler: routing::delete(handler) }
     }
 }
 

@@ -13,8 +13,11 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 #[openapi(
     info(title = "Relais", description = "Sales in, answers out; everything between is a job."),
     paths(
-        crate::ventes::push, crate::jobs::show, crate::health::live, crate::health::ready,
-        crate::health::metrics, describe,
+        crate::ventes::push,
+        crate::jobs::list::list, crate::jobs::put::envelope, crate::jobs::put::by_kind,
+        crate::jobs::show::show, crate::jobs::show::logs, crate::jobs::why::why,
+        crate::jobs::act::cancel, crate::jobs::act::retry, crate::jobs::act::delete,
+        crate::health::live, crate::health::ready, crate::health::metrics, describe,
     ),
     modifiers(&Credentials, &WithoutSlash),
     tags(

@@ -156,7 +156,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
             format!("`api.bind`: {bind} cannot be listened on; choose another with --bind")
         })?;
         let address = listener.local_addr()?;
-        let state = api_state(&settings, &engine, metrics);
+        let state = api_state(&settings, &engine, &catalog, metrics);
         crew.start("api", api::serve(listener, state, shutdown.clone()));
         if roles.demo {
             terminal::print(&demo::what_to_try(address, &settings.database.url))?;
@@ -177,6 +177,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
 fn api_state(
     settings: &Settings,
     engine: &Arc<dyn Engine>,
+    catalog: &Arc<Catalog>,
     metrics: PrometheusHandle,
 ) -> api::State {
     let defaults = api::Settings::default();
@@ -187,12 +188,15 @@ fn api_state(
         requests_per_minute: settings.limits.requests_per_minute,
         unfinished_per_principal: settings.limits.unfinished_per_principal,
         max_body_bytes: settings.limits.body_bytes,
+        max_payload_bytes: settings.limits.payload_bytes,
+        max_queue_age: settings.limits.queue_age,
         max_connections: settings.api.max_connections,
         shutdown_grace: settings.api.shutdown,
         redis_prefix: format!("{}:", settings.redis.prefix),
         ..defaults
     };
-    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings))
+    let redis = store::limiter(settings);
+    api::State::new(Arc::clone(engine), api, metrics, redis, Arc::clone(catalog))
 }
 
 fn start_worker(

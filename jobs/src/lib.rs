@@ -11,7 +11,7 @@ mod job;
 pub mod kinds;
 mod retry;
 
-pub use catalog::{Catalog, Kind, Runnable, UnknownKind};
+pub use catalog::{Catalog, Kind, Malformed, Runnable, UnknownKind};
 pub use context::{Context, Services};
 pub use failure::Failure;
 pub use job::Job;
