@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
 /// A body may start slowly: connections do.
-const SLOW_START: Duration = Duration::from_secs(5);
+pub(crate) const SLOW_START: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
@@ -68,6 +68,14 @@ pub(crate) fn object<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, 
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| wrong(&error))?;
     reader.end().map_err(|error| wrong(&error))?;
     Ok(value)
+}
+
+/// Refuses what is compressed.
+pub(crate) fn check_identity(headers: &HeaderMap) -> Result<(), ApiError> {
+    match encoding(headers)? {
+        Encoding::Identity => Ok(()),
+        Encoding::Gzip => Err(ApiError::UnsupportedEncoding),
+    }
 }
 
 /// Refuses what is said not to be JSON.

@@ -4,12 +4,15 @@
 //! not exist.
 
 pub(crate) mod act;
+pub(crate) mod bulk;
+mod lines;
 pub(crate) mod list;
 pub(crate) mod operation;
 pub(crate) mod put;
 pub(crate) mod show;
 pub(crate) mod why;
 pub(crate) mod spec;
+pub(crate) mod stream;
 
 use crate::auth::{self, Caller};
 use crate::error::ApiError;
@@ -34,6 +37,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get(JOBS, list::list),
         Route::post(JOBS, put::envelope),
+        Route::post("/api/v1/jobs/bulk", bulk::bulk),
         Route::get(JOB, show::show),
         Route::post(JOB, put::by_kind),
         Route::delete(JOB, act::delete),

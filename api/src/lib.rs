@@ -10,6 +10,7 @@ mod delivery;
 mod error;
 mod gate;
 mod health;
+mod idempotency;
 mod jobs;
 mod limits;
 mod load;

@@ -17,6 +17,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
         crate::jobs::list::list, crate::jobs::put::envelope, crate::jobs::put::by_kind,
         crate::jobs::show::show, crate::jobs::show::logs, crate::jobs::why::why,
         crate::jobs::act::cancel, crate::jobs::act::retry, crate::jobs::act::delete,
+        crate::jobs::bulk::bulk,
         crate::health::live, crate::health::ready, crate::health::metrics, describe,
     ),
     modifiers(&Credentials, &WithoutSlash),

@@ -6,6 +6,7 @@ use super::{PathText, is_maker, of_caller, show};
 use crate::auth::{self, Caller};
 use crate::error::ApiError;
 use crate::server::Peer;
+use crate::idempotency::Keyed;
 use crate::{State, accept, body, gate};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -37,7 +38,10 @@ pub(crate) struct Reason {
 #[utoipa::path(
     post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs",
     description = "Also as `POST /api/v1/jobs/{id}:cancel`.",
-    params(("id" = String, Path, description = "the job's id")),
+    params(
+        ("id" = String, Path, description = "the job's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "8 to 255 characters, kept 7 days: done once, answered again"),
+    ),
     request_body(content = Option<Reason>, description = "may be absent"),
     responses(
         (status = 200, description = "cancelled", body = Operation),
@@ -64,7 +68,10 @@ pub(crate) async fn cancel(
 #[utoipa::path(
     post, path = "/api/v1/jobs/{id}/retry", tag = "jobs",
     description = "Also as `POST /api/v1/jobs/{id}:retry`. For administrators.",
-    params(("id" = String, Path, description = "the job's id")),
+    params(
+        ("id" = String, Path, description = "the job's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "8 to 255 characters, kept 7 days: done once, answered again"),
+    ),
     request_body(content = Option<Reason>, description = "may be absent"),
     responses(
         (status = 200, description = "ready", body = Operation),
@@ -156,7 +163,16 @@ async fn post(
             true => Reason::default(),
             false => body::object(&bytes)?,
         };
-        one(state, &caller, &id, act, reason).await
+        let about = [id.as_str(), act.as_str()];
+        let keyed = Keyed::of(headers, &caller.principal(), "POST /api/v1/jobs/{id}/act", &about, &bytes)?;
+        let Some(keyed) = keyed else { return one(state, &caller, &id, act, reason).await };
+        match keyed.begin(state).await? {
+            Some(kept) => Ok(kept),
+            None => {
+                let answer = one(state, &caller, &id, act, reason).await;
+                keyed.end(state, answer).await
+            }
+        }
     };
     pass.leave(answer.await)
 }

@@ -4,12 +4,13 @@
 
 use super::operation::Operation;
 use super::spec::{ENVELOPE_BYTES, JobSpec};
-use super::{JOB, JOBS, PathText, act, sees, show};
+use super::{JOB, JOBS, PathText, act, sees, show, stream};
 use crate::auth::{self, Caller};
 use crate::error::{ApiError, Limit};
 use crate::prefer::Prefer;
 use crate::server::Peer;
 use crate::trace::Trace;
+use crate::idempotency::{self, Keyed};
 use crate::{State, accept, body, gate, load};
 use axum::Extension;
 use axum::body::Body;
@@ -17,10 +18,14 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State as FromState};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use queue::Enqueued;
+use queue::{Enqueued, NewJob};
+use records::requests::{self, Request};
 use std::slice;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+
+/// How often a transaction that collided with another one is tried again.
+pub(super) const COLLISIONS: u32 = 5;
 
 /// Who asks for a job, and how.
 pub(crate) struct Asked<'a> {
@@ -37,7 +42,8 @@ pub(crate) struct Asked<'a> {
     params(
         ("id" = String, Path, description = "the kind's name"),
         ("X-API-Key" = String, Header, description = "a key with `jobs:write` or `admin`"),
-        ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for the job's end, at most 25"),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for the job's end, at most 25; `handling=strict`: refuse rather than join an earlier request"),
+        ("Idempotency-Key" = Option<String>, Header, description = "8 to 255 characters, kept 7 days: the same request again gives the same job and answer"),
         ("queue" = Option<String>, Query, description = "another queue than the kind's"),
         ("priority" = Option<u8>, Query, description = "0 (first) to 9"),
         ("run_at" = Option<String>, Query, description = "not before this instant (RFC 3339)"),
@@ -57,9 +63,11 @@ pub(crate) struct Asked<'a> {
         (status = 401, description = "no valid credentials", body = crate::error::Problem),
         (status = 403, description = "the key lacks `jobs:write`", body = crate::error::Problem),
         (status = 404, description = "no such kind", body = crate::error::Problem),
+        (status = 409, description = "`handling=strict`, and the first request with this key is not done", body = crate::error::Problem),
+        (status = 410, description = "the key's job was removed", body = crate::error::Problem),
         (status = 413, description = "the payload is larger than `limits.payload_bytes`", body = crate::error::Problem),
         (status = 415, description = "a content type or encoding that is not read here", body = crate::error::Problem),
-        (status = 422, description = "the payload or an option is wrong", body = crate::error::Problem),
+        (status = 422, description = "the payload or an option is wrong, or the key was used with another request", body = crate::error::Problem),
         (status = 429, description = "too many requests", body = crate::error::Problem),
         (status = 503, description = "the record cannot be reached, or the queue is overloaded; nothing was accepted", body = crate::error::Problem),
     )
@@ -86,7 +94,11 @@ pub(crate) async fn by_kind(
         let payload = read(&state, &headers, body, max).await?;
         let spec = JobSpec::of_query(&kind, &payload, &query)?;
         let asked = Asked { state: &state, caller: &caller, headers: &headers, trace: &trace };
-        put(&asked, spec).await
+        let mut options: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        options.sort();
+        let about: Vec<_> = [&kind].into_iter().chain(&options).map(String::as_str).collect();
+        let keyed = Keyed::of(&headers, &caller.principal(), "POST /api/v1/jobs/{kind}", &about, &payload)?;
+        put(&asked, spec, keyed).await
     };
     pass.leave(answer.await)
 }
@@ -94,20 +106,28 @@ pub(crate) async fn by_kind(
 /// Puts a job in, kind and options beside the payload.
 #[utoipa::path(
     post, path = "/api/v1/jobs", tag = "jobs",
+    description = "With `Content-Type: application/x-ndjson` (or `application/jsonl`) the body is any number of such objects, one per line, and the answer is one line of JSON per line (`{\"line\":1,\"id\":…,\"created\":true}` or `{\"line\":2,\"error\":{\"code\":…,\"detail\":…}}`), streamed while more lines come, and at last `{\"accepted\":n,\"refused\":m}`. An `Idempotency-Key` then counts for each line with its number, so that a stream that broke can be sent again from its start.",
     params(
         ("X-API-Key" = String, Header, description = "a key with `jobs:write` or `admin`"),
-        ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for the job's end, at most 25"),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for the job's end, at most 25; `handling=strict`: refuse rather than join an earlier request"),
+        ("Idempotency-Key" = Option<String>, Header, description = "8 to 255 characters, kept 7 days: the same request again gives the same job and answer"),
     ),
-    request_body(content = JobSpec, description = "one job"),
+    request_body(content(
+        (JobSpec = "application/json"), (JobSpec = "application/x-ndjson"), (JobSpec = "application/jsonl"),
+    ), description = "one job, or one per line"),
     responses(
-        (status = 200, description = "the job has its end", body = Operation),
+        (status = 200, description = "the job has its end; or one verdict per line", content(
+            (Operation = "application/json"), (super::stream::Verdict = "application/x-ndjson"),
+        )),
         (status = 202, description = "accepted; follow `Location`", body = Operation),
         (status = 401, description = "no valid credentials", body = crate::error::Problem),
         (status = 403, description = "the key lacks `jobs:write`", body = crate::error::Problem),
         (status = 404, description = "no such kind", body = crate::error::Problem),
+        (status = 409, description = "`handling=strict`, and the first request with this key is not done", body = crate::error::Problem),
+        (status = 410, description = "the key's job was removed", body = crate::error::Problem),
         (status = 413, description = "the payload is larger than `limits.payload_bytes`", body = crate::error::Problem),
         (status = 415, description = "a content type or encoding that is not read here", body = crate::error::Problem),
-        (status = 422, description = "the payload or an option is wrong", body = crate::error::Problem),
+        (status = 422, description = "the payload or an option is wrong, or the key was used with another request", body = crate::error::Problem),
         (status = 429, description = "too many requests", body = crate::error::Problem),
         (status = 503, description = "the record cannot be reached, or the queue is overloaded; nothing was accepted", body = crate::error::Problem),
     )
@@ -122,11 +142,15 @@ pub(crate) async fn envelope(
     let (pass, caller) = gate::enter(&state, peer, &headers, Some(&auth::WRITE), JOBS).await;
     let answer = async {
         let caller = caller?;
+        if stream::is_meant(&headers) {
+            return stream::begin(&state, &caller, &trace, &headers, body).await;
+        }
         let max = state.settings.max_payload_bytes + ENVELOPE_BYTES;
         let bytes = read(&state, &headers, body, max).await?;
         let spec = JobSpec::parse(&bytes)?;
         let asked = Asked { state: &state, caller: &caller, headers: &headers, trace: &trace };
-        put(&asked, spec).await
+        let keyed = Keyed::of(&headers, &caller.principal(), "POST /api/v1/jobs", &[], &bytes)?;
+        put(&asked, spec, keyed).await
     };
     pass.leave(answer.await)
 }
@@ -148,16 +172,96 @@ async fn read(
     })
 }
 
-async fn put(asked: &Asked<'_>, spec: JobSpec) -> Result<Response, ApiError> {
-    let Asked { state, caller, headers, trace } = *asked;
-    let mut job = spec.into_job(state)?;
-    job.principal = Some(caller.principal());
-    job.trace = Some(trace.to_string());
-    load::check(state, &job.queue).await?;
-    let enqueue = state.engine.enqueue(slice::from_ref(&job));
-    let enqueued = timeout(accept::write_patience(state), enqueue).await??;
-    let enqueued = enqueued.first().copied().unwrap_or(Enqueued { id: job.id, created: true });
-    answer(state, caller, headers, enqueued).await
+async fn put(
+    asked: &Asked<'_>,
+    spec: JobSpec,
+    keyed: Option<Keyed>,
+) -> Result<Response, ApiError> {
+    let Asked { state, caller, headers, .. } = *asked;
+    let Some(keyed) = keyed else {
+        let job = new_job(asked, spec).await?;
+        let enqueue = state.engine.enqueue(slice::from_ref(&job));
+        let enqueued = timeout(accept::write_patience(state), enqueue).await??;
+        return answer(state, caller, headers, first(&enqueued, &job)).await;
+    };
+    // Known keys are answered also when no more is taken: they cost little and end retries.
+    if let Some(known) = keyed.known(state).await? {
+        return join(asked, &keyed, known).await;
+    }
+    let job = new_job(asked, spec).await?;
+    let enqueue = enqueue_once(state, &keyed, &job);
+    match timeout(accept::write_patience(state), enqueue).await?? {
+        Some(enqueued) => {
+            let shown = answer(state, caller, headers, enqueued).await?;
+            keep(state, &keyed, shown).await
+        }
+        // Somebody was faster with the same key.
+        None => match keyed.known(state).await? {
+            Some(known) => join(asked, &keyed, known).await,
+            None => Err(ApiError::KeyInUse),
+        },
+    }
+}
+
+async fn new_job(asked: &Asked<'_>, spec: JobSpec) -> Result<NewJob, ApiError> {
+    let mut job = spec.into_job(asked.state)?;
+    job.principal = Some(asked.caller.principal());
+    job.trace = Some(asked.trace.to_string());
+    load::check(asked.state, &job.queue).await?;
+    Ok(job)
+}
+
+pub(super) fn first(enqueued: &[Enqueued], job: &NewJob) -> Enqueued {
+    enqueued.first().copied().unwrap_or(Enqueued { id: job.id, created: true })
+}
+
+/// Key and job in one transaction: both or neither. `None` if the key is taken.
+async fn enqueue_once(
+    state: &State,
+    keyed: &Keyed,
+    job: &NewJob,
+) -> Result<Option<Enqueued>, queue::Error> {
+    let mut tries = 0;
+    loop {
+        let work = async {
+            let mut tx = state.engine.db().begin().await?;
+            if !keyed.begin_in(&mut tx).await? {
+                return Ok(None);
+            }
+            let enqueued = state.engine.enqueue_in(&mut tx, slice::from_ref(job)).await?;
+            let enqueued = first(&enqueued, job);
+            requests::set_job(&mut tx, &keyed.scope, enqueued.id, enqueued.created).await?;
+            tx.commit().await?;
+            Ok(Some(enqueued))
+        };
+        match work.await {
+            Err(queue::Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
+            other => return other,
+        }
+    }
+}
+
+/// The request was made before: its kept answer, or its job as it is now.
+async fn join(asked: &Asked<'_>, keyed: &Keyed, known: Request) -> Result<Response, ApiError> {
+    let Asked { state, caller, headers, .. } = *asked;
+    if let Some(kept) = known.answer {
+        return Ok(idempotency::replay(kept));
+    }
+    let (id, created) = known.job.ok_or(ApiError::KeyInUse)?;
+    let row = timeout(state.settings.store_timeout, state.engine.get(id)).await??;
+    if !row.ok_or(ApiError::JobExpired)?.state.is_final() {
+        keyed.join()?;
+    }
+    let shown = answer(state, caller, headers, Enqueued { id, created }).await?;
+    Ok(idempotency::replayed(keep(state, keyed, shown).await?))
+}
+
+/// Only the answer after the job's end is final.
+async fn keep(state: &State, keyed: &Keyed, shown: Response) -> Result<Response, ApiError> {
+    match shown.status() {
+        StatusCode::OK => keyed.end(state, Ok(shown)).await,
+        _ => Ok(shown),
+    }
 }
 
 /// Waits as the client prefers, then shows the job. Once it is durable nothing here fails any

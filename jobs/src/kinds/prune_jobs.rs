@@ -1,8 +1,9 @@
-//! Removes finished jobs whose retention has passed, in small steps.
+//! Removes finished jobs whose retention has passed, and old idempotency keys, in small steps.
 //!
 //! Safe to run twice: what the first run removed is not there for the second.
 
 use crate::{Context, Failure, Job, Unique};
+use records::requests;
 use serde::{Deserialize, Serialize};
 
 /// Rows per statement: few enough that no lock is held for long.
@@ -32,6 +33,15 @@ impl Job for PruneJobs {
                 break;
             }
         }
+        let mut keys = 0;
+        while !cx.cancelled.is_cancelled() {
+            let step = requests::prune(cx.db(), STEP).await?;
+            keys += step;
+            if step < u64::from(STEP) {
+                break;
+            }
+        }
+        tracing::info!(jobs = removed, keys, "pruned");
         cx.set_result(&serde_json::json!({ "removed": removed }));
         Ok(())
     }

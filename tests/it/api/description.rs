@@ -38,6 +38,7 @@ async fn the_description_lists_every_route_and_its_page_needs_nobody_else() {
         "get /openapi.json",
         "get /readyz",
         "post /api/v1/jobs",
+        "post /api/v1/jobs/bulk",
         "post /api/v1/jobs/{id}",
         "post /api/v1/jobs/{id}/cancel",
         "post /api/v1/jobs/{id}/retry",
