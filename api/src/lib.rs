@@ -6,8 +6,11 @@
 mod accept;
 mod auth;
 mod body;
+mod dead;
 mod delivery;
 mod error;
+mod events;
+mod feed;
 mod gate;
 mod health;
 mod idempotency;
@@ -16,19 +19,23 @@ mod limits;
 mod load;
 mod observe;
 mod openapi;
+mod pauses;
 mod prefer;
+mod queues;
+mod schedules;
 mod server;
 mod settings;
 mod trace;
 mod ventes;
 mod wire;
+mod workers;
 
 pub use server::serve;
 pub use settings::Settings;
 
+use ::jobs::Catalog;
 use axum::Router;
 use axum::handler::Handler;
-use ::jobs::Catalog;
 use axum::routing::{self, MethodRouter};
 use error::ApiError;
 use limits::Limits;
@@ -36,12 +43,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Engine;
 use redis::aio::ConnectionManager;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What every request is handled with; clones share it.
 #[derive(Clone)]
 pub struct State {
     engine: Arc<dyn Engine>,
+    /// The kinds this process knows.
     settings: Arc<Settings>,
     metrics: PrometheusHandle,
     limits: Arc<Limits>,
@@ -51,6 +60,10 @@ pub struct State {
     marking: TaskTracker,
     gauges: Arc<health::Gauges>,
     load: Arc<load::Load>,
+    streams: events::Streams,
+    feed: feed::Feed,
+    /// Fires when the process stops: streams end then.
+    stopping: CancellationToken,
     catalog: Arc<Catalog>,
 }
 
@@ -63,6 +76,7 @@ impl State {
         redis: Option<ConnectionManager>,
         catalog: Arc<Catalog>,
     ) -> Self {
+        let streams = events::Streams::new(settings.max_streams);
         let limits = Limits::new(settings.requests_per_minute, redis, &settings.redis_prefix);
         Self {
             engine,
@@ -74,6 +88,9 @@ impl State {
             marking: TaskTracker::new(),
             gauges: Arc::default(),
             load: Arc::default(),
+            streams,
+            feed: feed::Feed::default(),
+            stopping: CancellationToken::new(),
             catalog,
         }
     }
@@ -96,6 +113,10 @@ impl Route {
         Self { method: "post", path, handler: routing::post(handler) }
     }
 
+    pub(crate) fn put<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "put", path, handler: routing::put(handler) }
+    }
+
     pub(crate) fn delete<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
         Self { method: "delete", path, handler: routing::delete(handler) }
     }
@@ -103,10 +124,22 @@ impl Route {
 
 /// Every route that is served, besides the rendered description.
 fn routes() -> Vec<Route> {
-    [ventes::routes(), jobs::routes(), health::routes(), openapi::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        ventes::routes(),
+        jobs::routes(),
+        queues::routes(),
+        pauses::routes(),
+        workers::routes(),
+        dead::routes(),
+        events::routes(),
+        feed::routes(),
+        schedules::routes(),
+        health::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn router(state: State) -> Router {

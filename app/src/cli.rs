@@ -2,6 +2,7 @@
 //!
 //! Flags that are settings stay text here: they are checked with all other settings.
 
+use crate::bench::Bench;
 use clap::{Args, Parser, Subcommand};
 use queue::{Filter, Page, State};
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ Examples:
   relais seed shops.json                  load shops, terminals, articles and API keys
   relais jobs list --state dead           what failed for good
   relais jobs show 0198c1d2-…             one job with every error
+  relais schedules preview verify_stock   when it ticks next
 
 Settings come from, the last one wins: compiled-in defaults, a file (--config, RELAIS_CONFIG or
 ./relais.toml), ./.env, the environment (DATABASE_URL, REDIS_URL, RELAIS_<SECTION>_<KEY>), flags.
@@ -97,6 +99,11 @@ pub(crate) enum Command {
     /// Look at jobs
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Measure this deployment with jobs that do nothing
+    Bench(Bench),
+    /// Look at schedules and steer them
+    #[command(subcommand)]
+    Schedules(crate::schedules::Schedules),
 }
 
 #[derive(Debug, Args)]

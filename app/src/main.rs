@@ -1,10 +1,12 @@
 //! The composition root: settings → logs → stores → roles.
 
+mod bench;
 mod cli;
 mod crew;
 mod demo;
 mod escape;
 mod listing;
+mod schedules;
 mod settings;
 mod shutdown;
 mod store;
@@ -69,6 +71,10 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             show(&settings, id, json).await?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Schedules(command) => {
+            schedules::run(command, &settings, &catalog).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Migrate => {
             let shutdown = shutdown::on_signals()?;
             let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
@@ -83,6 +89,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             terminal::print(&format!("loaded: {loaded}"))?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Bench(bench) => return bench::run(&bench, &settings).await,
         Command::Up { demo, .. } => Roles { api: true, worker: true, scheduler: true, demo },
         Command::Api { .. } => Roles { api: true, ..Roles::default() },
         Command::Worker { .. } => Roles { worker: true, ..Roles::default() },

@@ -9,6 +9,7 @@ mod context;
 mod failure;
 mod job;
 pub mod kinds;
+mod known;
 mod retry;
 
 pub use catalog::{Catalog, Kind, Malformed, Runnable, UnknownKind};

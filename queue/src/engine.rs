@@ -126,7 +126,8 @@ pub fn open(db: Db, settings: &Settings) -> Result<Arc<dyn Engine>, Error> {
         }
     };
     let max_payload_bytes = settings.max_payload_bytes;
-    Ok(Arc::new(Record { db, bell, index, max_payload_bytes, known_queues: Arc::default() }))
+    let (gather, known_queues) = (Arc::default(), Arc::default());
+    Ok(Arc::new(Record { db, bell, index, max_payload_bytes, gather, known_queues }))
 }
 
 const SQLITE_WITH_REDIS: &str = "SQLite together with Redis is not a deployment: Redis serves many \

@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod job;
 mod redis;
+pub mod schedule;
 mod sql;
 
 pub use control::{
@@ -23,3 +24,4 @@ pub use job::{
     Attempt, Claim, Claimed, Enqueued, Filter, Found, JobRow, Listed, NewJob, Outcome, Page,
     Progress, QueueStats, Reaped, Retention, Save, State, Ticket, Unique,
 };
+pub use sql::schedules;

@@ -9,6 +9,7 @@ mod control;
 mod crew;
 mod enqueue;
 mod finish;
+mod gather;
 mod list;
 mod pause;
 mod prune;
@@ -16,6 +17,7 @@ mod read;
 mod reap;
 mod rows;
 mod save;
+pub mod schedules;
 mod stats;
 mod why;
 
@@ -39,11 +41,28 @@ use uuid::Uuid;
 /// How often a statement that collided with another transaction is tried again.
 const COLLISIONS: u32 = 5;
 
+/// Runs a transaction again when it collided with another one.
+macro_rules! retry_collisions {
+    ($work:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $work.await {
+                Err(Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
+                other => break other,
+            }
+        }
+    }};
+}
+pub(crate) use retry_collisions;
+
+/// Clones share everything.
+#[derive(Clone)]
 pub(crate) struct Record {
     pub(crate) db: Db,
     pub(crate) bell: Arc<Bell>,
     pub(crate) index: Option<Index>,
     pub(crate) max_payload_bytes: usize,
+    pub(crate) gather: Arc<gather::Gather>,
     /// Queues whose names are in the record.
     pub(crate) known_queues: Arc<RwLock<HashSet<String>>>,
 }
@@ -79,30 +98,10 @@ impl Record {
     }
 }
 
-/// Runs a transaction again when it collided with another one.
-macro_rules! retry_collisions {
-    ($work:expr) => {{
-        let mut tries = 0;
-        loop {
-            match $work.await {
-                Err(Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
-                other => break other,
-            }
-        }
-    }};
-}
-
-pub(crate) use retry_collisions;
-
 #[async_trait]
 impl Engine for Record {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
-        retry_collisions!(async {
-            let mut tx = self.db.begin().await?;
-            let enqueued = self.insert(&mut tx, jobs).await?;
-            tx.commit().await?;
-            Ok(enqueued)
-        })
+        self.enqueue_gathered(jobs).await
     }
 
     async fn enqueue_in(&self, tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {

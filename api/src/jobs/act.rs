@@ -36,7 +36,7 @@ pub(crate) struct Reason {
 
 /// Cancels a waiting job, or asks a running one to stop.
 #[utoipa::path(
-    post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs",
+    post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", operation_id = "cancel_job",
     description = "Also as `POST /api/v1/jobs/{id}:cancel`.",
     params(
         ("id" = String, Path, description = "the job's id"),
@@ -66,7 +66,7 @@ pub(crate) async fn cancel(
 
 /// Makes a dead, cancelled or expired job ready again; a scheduled one is due now.
 #[utoipa::path(
-    post, path = "/api/v1/jobs/{id}/retry", tag = "jobs",
+    post, path = "/api/v1/jobs/{id}/retry", tag = "jobs", operation_id = "retry_job",
     description = "Also as `POST /api/v1/jobs/{id}:retry`. For administrators.",
     params(
         ("id" = String, Path, description = "the job's id"),
@@ -95,7 +95,7 @@ pub(crate) async fn retry(
 
 /// Removes a job that has its end, with everything kept about it.
 #[utoipa::path(
-    delete, path = "/api/v1/jobs/{id}", tag = "jobs",
+    delete, path = "/api/v1/jobs/{id}", tag = "jobs", operation_id = "delete_job",
     description = "For administrators.",
     params(
         ("id" = String, Path, description = "the job's id"),

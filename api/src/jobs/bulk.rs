@@ -70,7 +70,7 @@ pub(crate) struct BulkDone {
 
 /// Acts on many jobs.
 #[utoipa::path(
-    post, path = "/api/v1/jobs/bulk", tag = "jobs",
+    post, path = "/api/v1/jobs/bulk", tag = "jobs", operation_id = "act_on_many_jobs",
     description = "For administrators. At most 10 000 jobs per call; go on with `next` as `before`.",
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "8 to 255 characters, kept 7 days: done once, answered again"),

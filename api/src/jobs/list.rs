@@ -114,7 +114,7 @@ struct JobShown {
 
 /// Lists jobs, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/jobs", tag = "jobs",
+    get, path = "/api/v1/jobs", tag = "jobs", operation_id = "list_jobs",
     description = "A page may hold fewer jobs than asked for, none even, and yet have a `next`: reading costs the same at any size. A key without `jobs:read`, and a terminal, see only their own jobs.",
     params(
         ("state" = Option<String>, Query, description = "in this state"),

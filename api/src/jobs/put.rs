@@ -37,7 +37,7 @@ pub(crate) struct Asked<'a> {
 
 /// Puts a job in.
 #[utoipa::path(
-    post, path = "/api/v1/jobs/{id}", tag = "jobs",
+    post, path = "/api/v1/jobs/{id}", tag = "jobs", operation_id = "put_job_by_kind",
     description = "`{id}` is the name of a kind, and the body is the payload. (With `<job id>:cancel` or `<job id>:retry` it is that act.)",
     params(
         ("id" = String, Path, description = "the kind's name"),
@@ -105,7 +105,7 @@ pub(crate) async fn by_kind(
 
 /// Puts a job in, kind and options beside the payload.
 #[utoipa::path(
-    post, path = "/api/v1/jobs", tag = "jobs",
+    post, path = "/api/v1/jobs", tag = "jobs", operation_id = "put_jobs",
     description = "With `Content-Type: application/x-ndjson` (or `application/jsonl`) the body is any number of such objects, one per line, and the answer is one line of JSON per line (`{\"line\":1,\"id\":…,\"created\":true}` or `{\"line\":2,\"error\":{\"code\":…,\"detail\":…}}`), streamed while more lines come, and at last `{\"accepted\":n,\"refused\":m}`. An `Idempotency-Key` then counts for each line with its number, so that a stream that broke can be sent again from its start.",
     params(
         ("X-API-Key" = String, Header, description = "a key with `jobs:write` or `admin`"),

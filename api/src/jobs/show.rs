@@ -25,7 +25,7 @@ const LOG_LINES: usize = 500;
 
 /// Shows a job.
 #[utoipa::path(
-    get, path = "/api/v1/jobs/{id}", tag = "jobs",
+    get, path = "/api/v1/jobs/{id}", tag = "jobs", operation_id = "show_job",
     params(
         ("id" = String, Path, description = "the job's id"),
         ("X-API-Key" = Option<String>, Header, description = "a key with `jobs:read` or `admin`, or the key that made the job"),
@@ -123,7 +123,7 @@ struct LogLineShown {
 
 /// Shows what a job's attempts logged, oldest first.
 #[utoipa::path(
-    get, path = "/api/v1/jobs/{id}/logs", tag = "jobs",
+    get, path = "/api/v1/jobs/{id}/logs", tag = "jobs", operation_id = "show_job_logs",
     params(
         ("id" = String, Path, description = "the job's id"),
         ("after" = Option<i64>, Query, description = "only lines after this `seq`"),

@@ -65,7 +65,7 @@ enum BlockerShown {
 
 /// Says why a job does not run.
 #[utoipa::path(
-    get, path = "/api/v1/jobs/{id}/why", tag = "jobs",
+    get, path = "/api/v1/jobs/{id}/why", tag = "jobs", operation_id = "why_job",
     params(("id" = String, Path, description = "the job's id")),
     responses(
         (status = 200, description = "what it waits for", body = Why),

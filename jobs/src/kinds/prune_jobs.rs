@@ -1,4 +1,5 @@
-//! Removes finished jobs whose retention has passed, and old idempotency keys, in small steps.
+//! Removes finished jobs whose retention has passed, old lines of the ticks' ledger and old
+//! idempotency keys, in small steps.
 //!
 //! Safe to run twice: what the first run removed is not there for the second.
 
@@ -33,16 +34,23 @@ impl Job for PruneJobs {
                 break;
             }
         }
-        let mut keys = 0;
-        while !cx.cancelled.is_cancelled() {
-            let step = requests::prune(cx.db(), STEP).await?;
-            keys += step;
-            if step < u64::from(STEP) {
+        let mut ticks = 0;
+        loop {
+            let step = queue::schedules::prune(cx.db(), STEP).await?;
+            ticks += step;
+            if step < u64::from(STEP) || cx.cancelled.is_cancelled() {
                 break;
             }
         }
-        tracing::info!(jobs = removed, keys, "pruned");
-        cx.set_result(&serde_json::json!({ "removed": removed }));
+        let mut keys = 0;
+        loop {
+            let step = requests::prune(cx.db(), STEP).await?;
+            keys += step;
+            if step < u64::from(STEP) || cx.cancelled.is_cancelled() {
+                break;
+            }
+        }
+        cx.set_result(&serde_json::json!({ "removed": removed, "ticks": ticks, "keys": keys }));
         Ok(())
     }
 }

@@ -2,7 +2,9 @@
 //! processes.
 
 mod bodies;
+mod dead;
 mod description;
+mod events;
 mod heads;
 mod health;
 mod job;
@@ -14,6 +16,7 @@ mod jobs_list;
 mod jobs_put;
 mod limits;
 mod prefer;
+mod queues;
 mod raw;
 mod refused_sales;
 mod secrets;

@@ -1,5 +1,6 @@
 //! What only a database server can do: restart under open engines.
 
+use super::gather::{at_once, whole_or_not_there};
 use super::stage::{QUEUE, Stage, done, finish, job, put, take, take_one, until};
 use db::{Sql, args};
 use std::time::Duration;
@@ -46,6 +47,45 @@ async fn a_restarted_postgres_is_found_again_and_nothing_is_lost() {
     let waiting = usize::try_from(stats[0].ready).unwrap();
     assert!(waiting >= 4, "{stats:?}");
     take(&elsewhere, waiting).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_fails_calls_at_once_for_the_moment_and_leaves_none_half_in() {
+    if !Deployment::Postgres.is_chosen() {
+        return;
+    }
+    let server = Postgres::start_private().await;
+    let mut stores = Deployment::Embedded.fresh().await;
+    stores.database_url = server.fresh_database().await;
+    stores.acquire = Duration::from_millis(200);
+    let stage = Stage::on(stores).await;
+    let mut calls = Vec::new();
+    let mut accepted = Vec::new();
+    // The server dies somewhere in the middle of the second round, and is gone in the third.
+    for round in 0..3 {
+        let these: Vec<_> = (0..64).map(|_| vec![job(), job()]).collect();
+        let (answers, ()) = tokio::join!(at_once(&stage, &these), async {
+            if round == 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                server.kill9();
+            }
+        });
+        for (jobs, answer) in these.iter().zip(&answers) {
+            match answer {
+                Ok(_) => accepted.extend(jobs.iter().map(|job| job.id)),
+                Err(error) => assert!(round > 0 && error.is_transient(), "{error:?}"),
+            }
+        }
+        assert!(round < 2 || answers.iter().all(Result::is_err));
+        calls.extend(these);
+    }
+    server.start().await;
+    until("it takes jobs again", async || stage.enqueue(&[job()]).await.is_ok()).await;
+    whole_or_not_there(&stage, &calls).await;
+    for id in accepted {
+        assert!(stage.get(id).await.unwrap().is_some());
+    }
+    stage.close().await;
 }
 
 /// A process frozen in a transaction would keep its locks, and jobs, from everybody else.

@@ -4,7 +4,7 @@
 mod commands;
 mod disk;
 mod kills;
-mod schedules;
+pub(crate) mod schedules;
 mod settings;
 mod signals;
 mod up;
