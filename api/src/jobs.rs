@@ -10,9 +10,9 @@ pub(crate) mod list;
 pub(crate) mod operation;
 pub(crate) mod put;
 pub(crate) mod show;
-pub(crate) mod why;
 pub(crate) mod spec;
 pub(crate) mod stream;
+pub(crate) mod why;
 
 use crate::auth::{self, Caller};
 use crate::error::ApiError;

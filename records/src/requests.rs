@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// How long a key is remembered; a day is too short for a terminal that sleeps over a weekend.
 const KEPT_MS: i64 = 7 * 86_400_000;
-/// Levels of nesting of a body with a key.
+/// Levels of nesting of a body (S-26).
 pub const MAX_DEPTH: usize = 32;
 
 /// What a key belongs to: nobody else's, and no other route's.
@@ -127,6 +127,11 @@ pub async fn prune(db: &Db, limit: u32) -> Result<u64, Error> {
     db.execute(&PRUNE, args![-KEPT_MS, i64::from(limit)]).await
 }
 
+/// Whether a body nests deeper than [`MAX_DEPTH`]: a parser behind us might recurse into it.
+pub fn is_too_deep(body: &[u8]) -> bool {
+    too_deep(body, MAX_DEPTH)
+}
+
 /// One value for all spellings of a request: what it is about, then its body.
 pub fn fingerprint(about: &[&str], body: &[u8]) -> Vec<u8> {
     let mut digest = Sha256::new();
@@ -135,7 +140,7 @@ pub fn fingerprint(about: &[&str], body: &[u8]) -> Vec<u8> {
         digest.update(part);
     }
     // What is no JSON, or too deep to be looked into, counts as it was written.
-    let raw = (!too_deep(body, MAX_DEPTH)).then(|| serde_json::from_slice::<&RawValue>(body));
+    let raw = (!is_too_deep(body)).then(|| serde_json::from_slice::<&RawValue>(body));
     match raw {
         Some(Ok(raw)) => digest.update(canonical(raw)),
         _ => digest.update(body),

@@ -5,8 +5,8 @@ use super::operation::Operation;
 use super::{PathText, is_maker, of_caller, show};
 use crate::auth::{self, Caller};
 use crate::error::ApiError;
-use crate::server::Peer;
 use crate::idempotency::Keyed;
+use crate::server::Peer;
 use crate::{State, accept, body, gate};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -164,7 +164,8 @@ async fn post(
             false => body::object(&bytes)?,
         };
         let about = [id.as_str(), act.as_str()];
-        let keyed = Keyed::of(headers, &caller.principal(), "POST /api/v1/jobs/{id}/act", &about, &bytes)?;
+        let keyed =
+            Keyed::of(headers, &caller.principal(), "POST /api/v1/jobs/{id}/act", &about, &bytes)?;
         let Some(keyed) = keyed else { return one(state, &caller, &id, act, reason).await };
         match keyed.begin(state).await? {
             Some(kept) => Ok(kept),

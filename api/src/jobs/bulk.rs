@@ -162,8 +162,13 @@ async fn run(
     }
     told.more = told.next.is_some();
     tracing::info!(
-        act = act.as_str(), by = by.principal, reason = by.reason, ?filter, ?told,
-        dry_run = bulk.dry_run, "acted on many jobs"
+        act = act.as_str(),
+        by = by.principal,
+        reason = by.reason,
+        ?filter,
+        ?told,
+        dry_run = bulk.dry_run,
+        "acted on many jobs"
     );
     Ok(Json(told).into_response())
 }

@@ -7,10 +7,10 @@ use super::spec::{ENVELOPE_BYTES, JobSpec};
 use super::{JOB, JOBS, PathText, act, sees, show, stream};
 use crate::auth::{self, Caller};
 use crate::error::{ApiError, Limit};
+use crate::idempotency::{self, Keyed};
 use crate::prefer::Prefer;
 use crate::server::Peer;
 use crate::trace::Trace;
-use crate::idempotency::{self, Keyed};
 use crate::{State, accept, body, gate, load};
 use axum::Extension;
 use axum::body::Body;
@@ -72,7 +72,6 @@ pub(crate) struct Asked<'a> {
         (status = 503, description = "the record cannot be reached, or the queue is overloaded; nothing was accepted", body = crate::error::Problem),
     )
 )]
-#[expect(clippy::too_many_arguments, reason = "extractors")]
 pub(crate) async fn by_kind(
     FromState(state): FromState<State>,
     Extension(peer): Extension<Peer>,
@@ -94,10 +93,12 @@ pub(crate) async fn by_kind(
         let payload = read(&state, &headers, body, max).await?;
         let spec = JobSpec::of_query(&kind, &payload, &query)?;
         let asked = Asked { state: &state, caller: &caller, headers: &headers, trace: &trace };
-        let mut options: Vec<_> = query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut options: Vec<_> =
+            query.iter().map(|(name, value)| format!("{name}={value}")).collect();
         options.sort();
         let about: Vec<_> = [&kind].into_iter().chain(&options).map(String::as_str).collect();
-        let keyed = Keyed::of(&headers, &caller.principal(), "POST /api/v1/jobs/{kind}", &about, &payload)?;
+        let keyed =
+            Keyed::of(&headers, &caller.principal(), "POST /api/v1/jobs/{kind}", &about, &payload)?;
         put(&asked, spec, keyed).await
     };
     pass.leave(answer.await)
@@ -172,11 +173,7 @@ async fn read(
     })
 }
 
-async fn put(
-    asked: &Asked<'_>,
-    spec: JobSpec,
-    keyed: Option<Keyed>,
-) -> Result<Response, ApiError> {
+async fn put(asked: &Asked<'_>, spec: JobSpec, keyed: Option<Keyed>) -> Result<Response, ApiError> {
     let Asked { state, caller, headers, .. } = *asked;
     let Some(keyed) = keyed else {
         let job = new_job(asked, spec).await?;
@@ -211,7 +208,7 @@ async fn new_job(asked: &Asked<'_>, spec: JobSpec) -> Result<NewJob, ApiError> {
     Ok(job)
 }
 
-pub(super) fn first(enqueued: &[Enqueued], job: &NewJob) -> Enqueued {
+fn first(enqueued: &[Enqueued], job: &NewJob) -> Enqueued {
     enqueued.first().copied().unwrap_or(Enqueued { id: job.id, created: true })
 }
 

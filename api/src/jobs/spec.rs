@@ -5,6 +5,7 @@ use crate::State;
 use crate::error::{ApiError, Limit};
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use queue::{NewJob, Unique};
+use records::requests;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -155,6 +156,9 @@ impl JobSpec {
         let max = state.settings.max_payload_bytes;
         if payload.len() > max {
             return Err(ApiError::TooLarge(Limit::Payload(max)));
+        }
+        if requests::is_too_deep(payload.as_bytes()) {
+            return Err(ApiError::TooLarge(Limit::Depth(requests::MAX_DEPTH)));
         }
         let job = known
             .new_job(payload)

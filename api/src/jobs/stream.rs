@@ -4,7 +4,7 @@
 //! The answer's body pulls: whoever stops reading verdicts is not read from either.
 
 use super::lines::{Line, Lines};
-use super::put::{COLLISIONS, first};
+use super::put::COLLISIONS;
 use super::spec::{ENVELOPE_BYTES, JobSpec};
 use crate::auth::Caller;
 use crate::error::{ApiError, Limit};
@@ -90,11 +90,14 @@ pub(crate) async fn begin(
     };
     let verdicts = stream::unfold(Some((intake, lines)), |work| async {
         let (mut intake, mut lines) = work?;
-        let (batch, more) = lines.batch().await;
+        // A stopping process lets go of its clients: lines without a verdict were not put in.
+        let stopping = intake.state.stopping.clone();
+        let batch = stopping.run_until_cancelled(lines.batch()).await;
+        let (batch, more) = batch.unwrap_or((Vec::new(), Err(ApiError::Unavailable(None))));
         let is_last = batch.is_empty() || more.is_err();
         let mut told = intake.take_in(batch).await;
         if is_last {
-            told.push(intake.sums(more.err()));
+            told.push(intake.sums(more.as_ref().err()));
         }
         let next = (!is_last).then_some((intake, lines));
         Some((Ok::<_, std::convert::Infallible>(text(&told)), next))
@@ -230,20 +233,24 @@ impl Intake {
     /// Keys and jobs in one transaction; `None` where the key is taken.
     async fn put_keyed(&self, wanted: &[Wanted]) -> Result<Vec<Option<Enqueued>>, queue::Error> {
         let mut tx = self.state.engine.db().begin().await?;
-        let mut fresh = Vec::with_capacity(wanted.len());
-        for Wanted { job, keyed } in wanted {
-            let Some(keyed) = keyed else { continue };
-            if !keyed.begin_in(&mut tx).await? {
-                fresh.push(None);
-                continue;
+        let mut fresh = Vec::new();
+        let mut jobs = Vec::new();
+        for (index, Wanted { job, keyed }) in wanted.iter().enumerate() {
+            if let Some(keyed) = keyed
+                && keyed.begin_in(&mut tx).await?
+            {
+                fresh.push((index, keyed));
+                jobs.push(job.clone());
             }
-            let enqueued = self.state.engine.enqueue_in(&mut tx, slice::from_ref(job)).await?;
-            let enqueued = first(&enqueued, job);
+        }
+        let enqueued = self.state.engine.enqueue_in(&mut tx, &jobs).await?;
+        let mut put = vec![None; wanted.len()];
+        for ((index, keyed), enqueued) in fresh.into_iter().zip(enqueued) {
             requests::set_job(&mut tx, &keyed.scope, enqueued.id, enqueued.created).await?;
-            fresh.push(Some(enqueued));
+            put[index] = Some(enqueued);
         }
         tx.commit().await?;
-        Ok(fresh)
+        Ok(put)
     }
 
     fn verdict(&mut self, number: u64, line: Result<Put, ApiError>) -> Verdict {
@@ -261,11 +268,11 @@ impl Intake {
         }
     }
 
-    fn sums(&self, cut: Option<ApiError>) -> Verdict {
+    fn sums(&self, cut: Option<&ApiError>) -> Verdict {
         Verdict {
             accepted: Some(self.accepted),
             refused: Some(self.refused),
-            error: cut.as_ref().map(LineError::of),
+            error: cut.map(LineError::of),
             ..Verdict::default()
         }
     }

@@ -1,8 +1,8 @@
 //! Acts on many jobs: counted first, done in pieces, and never on everything by mistake.
 
+use super::ADMIN;
 use super::READER;
 use super::jobs_put::{WRITER, call, jobs_api, key};
-use super::ADMIN;
 use queue::{Claim, NewJob, State};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -30,13 +30,13 @@ async fn what_a_filter_finds_is_counted_cancelled_retried_and_removed() {
         let claim = Claim { queue: "many".into(), worker: "w".into(), limit: 2, lease };
         assert_eq!(engine.claim(&claim).await.unwrap().len(), 2);
 
-        let ask = |action: &str, filter: Value, dry_run: bool| {
-            json!({"action": action, "filter": filter, "reason": "tidying", "dry_run": dry_run})
-        };
+        let ask = |action: &str, filter: Value, dry_run: bool| json!({"action": action, "filter": filter, "reason": "tidying", "dry_run": dry_run});
         let counted = bulk(&app, &ask("cancel", json!({"queue": "many"}), true)).await;
         assert_eq!(counted, json!({"matching": 1_200, "more": false, "next": null}));
         let done = bulk(&app, &ask("cancel", json!({"queue": "many"}), false)).await;
-        let figures = |done: &Value| ["matching", "done", "requested", "refused"].map(|name| done[name].as_i64().unwrap());
+        let figures = |done: &Value| {
+            ["matching", "done", "requested", "refused"].map(|name| done[name].as_i64().unwrap())
+        };
         assert_eq!(figures(&done), [1_200, 1_198, 2, 0], "{done}");
         assert_eq!(done["next"], Value::Null);
         let state = async |number: usize| engine.get(jobs[number].id).await.unwrap().unwrap().state;

@@ -52,7 +52,10 @@ async fn one_key_is_one_job_and_one_answer() {
         app.start_worker();
         let done = put(&app, WRITER, names[0], 1, "wait=20").await;
         assert_eq!((done.status, header(&done, "idempotency-replayed")), (200, Some("true")));
-        assert_eq!((&done.json()["state"], &done.json()["created"]), (&json!("done"), &json!(true)));
+        assert_eq!(
+            (&done.json()["state"], &done.json()["created"]),
+            (&json!("done"), &json!(true))
+        );
         let last = put(&app, WRITER, names[1], 1, "handling=strict").await;
         assert_eq!((last.status, &last.text), (200, &done.text));
         assert_eq!(header(&last, "content-type"), Some("application/json"));

@@ -20,7 +20,12 @@ async fn put(app: &TestApp, headers: &[(&str, &str)], body: String) -> Vec<Value
     let mut all = vec![key(WRITER), NDJSON];
     all.extend(headers);
     let answer = call(app, "POST", JOBS, &all, body).await;
-    assert_eq!((answer.status, header(&answer, "content-type")), (200, Some(NDJSON.1)), "{}", answer.text);
+    assert_eq!(
+        (answer.status, header(&answer, "content-type")),
+        (200, Some(NDJSON.1)),
+        "{}",
+        answer.text
+    );
     answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -34,16 +39,25 @@ async fn every_line_has_its_verdict_and_none_fails_another() {
         let long = format!(r#"{{"kind":"prune_jobs","payload":"{}"}}"#, "x".repeat(2_000));
         let endless = "y".repeat(100_000);
         let lines = [
-            line(1), "{".into(), String::new(), once.to_string(), once.to_string(),
-            r#"{"kind":"nothing","payload":{}}"#.into(), r#"["prune_jobs",{}]"#.into(),
-            r#"{"kind":"prune_jobs","payload":{"a":1}}"#.into(), long, endless,
-            "\u{0}".into(), "{\"kind\":\"prune_jobs\",\"payload\":{},\"lane\":\"a\\u0000\"}".into(),
+            line(1),
+            "{".into(),
+            String::new(),
+            once.to_string(),
+            once.to_string(),
+            r#"{"kind":"nothing","payload":{}}"#.into(),
+            r#"["prune_jobs",{}]"#.into(),
+            r#"{"kind":"prune_jobs","payload":{"a":1}}"#.into(),
+            long,
+            endless,
+            "\u{0}".into(),
+            "{\"kind\":\"prune_jobs\",\"payload\":{},\"lane\":\"a\\u0000\"}".into(),
             line(2),
         ];
         let told = put(&app, &[], lines.join("\n")).await;
         let numbers: Vec<_> = told.iter().filter_map(|v| v["line"].as_u64()).collect();
         assert_eq!(numbers, [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
-        let codes: Vec<_> = told.iter().map(|v| v["error"]["code"].as_str().unwrap_or("")).collect();
+        let codes: Vec<_> =
+            told.iter().map(|v| v["error"]["code"].as_str().unwrap_or("")).collect();
         let (bad, large) = ("INVALID", "PAYLOAD_TOO_LARGE");
         let expected = ["", bad, "", "", "UNKNOWN_KIND", bad, bad, large, large, bad, bad, "", ""];
         assert_eq!(codes, expected, "{told:?}");

@@ -63,9 +63,24 @@ async fn a_list_is_filtered_paged_and_shows_each_its_own() {
         assert_eq!(ids(&list(&app, WRITER, "principal=key:other").await), [""; 0]);
         assert_eq!(ids(&list(&app, NOBODY, "").await), [""; 0]);
         for query in [
-            "limit=0", "limit=501", "limit=x", "limit=1&limit=2", "before=x", "state=lost",
-            "kind=%00", "queue=a%0Ab", "attribute=x", "attribute=%00:b", "since=today", "colour=x",
-            "kind=", "lane=%00", "principal=%00", "sort=id", "until=", "kind=a&kind=b",
+            "limit=0",
+            "limit=501",
+            "limit=x",
+            "limit=1&limit=2",
+            "before=x",
+            "state=lost",
+            "kind=%00",
+            "queue=a%0Ab",
+            "attribute=x",
+            "attribute=%00:b",
+            "since=today",
+            "colour=x",
+            "kind=",
+            "lane=%00",
+            "principal=%00",
+            "sort=id",
+            "until=",
+            "kind=a&kind=b",
         ] {
             let path = format!("/api/v1/jobs?{query}");
             let answer = call(&app, "GET", &path, &[key(READER)], "").await;
@@ -98,8 +113,7 @@ async fn logs_come_in_pieces_and_why_says_what_a_job_waits_for() {
         let lease = Duration::from_secs(600);
         let claim = Claim { queue: "script".into(), worker: "w".into(), limit: 1, lease };
         let claimed = engine.claim(&claim).await.unwrap();
-        let lines: Vec<_> =
-            (0..5).map(|n| (queue::clock::now(), format!("<line {n}>"))).collect();
+        let lines: Vec<_> = (0..5).map(|n| (queue::clock::now(), format!("<line {n}>"))).collect();
         engine.log(claimed[0].ticket, &lines).await.unwrap();
         let path = format!("/api/v1/jobs/{}/logs", logged.id);
         let read = async |query: &str| {
@@ -134,7 +148,10 @@ async fn logs_come_in_pieces_and_why_says_what_a_job_waits_for() {
         assert_eq!((state, codes), (json!("ready"), vec!["NO_WORKER_FOR_QUEUE".to_owned()]));
         let (_, codes, shown) = why(&behind).await;
         assert_eq!(codes[0], "LANE");
-        assert_eq!((&shown["blockers"][0]["job"], &shown["blockers"][0]["ahead"]), (&json!(head), &json!(1)));
+        assert_eq!(
+            (&shown["blockers"][0]["job"], &shown["blockers"][0]["ahead"]),
+            (&json!(head), &json!(1))
+        );
         let (_, codes, shown) = why(&later).await;
         assert!(codes.contains(&"SCHEDULE".to_owned()), "{shown}");
         assert!(shown["summary"].as_str().unwrap().contains("was put in for"), "{shown}");
