@@ -12,7 +12,7 @@ use tests::stores::{Deployment, postgres};
 fn every_command_helps_and_names_its_flags() {
     let dir = scratch_dir("help");
     let everywhere = ["--config", "--database-url", "--redis-url", "--log-format", "--log-filter"];
-    let commands: [(&[&str], &[&str]); 12] = [
+    let commands: [(&[&str], &[&str]); 13] = [
         (
             &[],
             &[
@@ -24,6 +24,7 @@ fn every_command_helps_and_names_its_flags() {
                 "seed",
                 "jobs",
                 "schedules",
+                "bench",
                 "Examples:",
             ],
         ),
@@ -33,6 +34,7 @@ fn every_command_helps_and_names_its_flags() {
         (&["scheduler"], &[]),
         (&["migrate"], &[]),
         (&["seed"], &["FILE"]),
+        (&["bench"], &["--jobs", "--json", "--clear", "latency", "removes its own"]),
         (&["jobs"], &["list", "show"]),
         (&["jobs", "list"], &["--state", "--kind", "--queue", "--limit", "--before", "--json"]),
         (&["jobs", "show"], &["ID", "--json"]),
