@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 /// A waiting claimer looks by itself this often: the net below a missed ring.
 const LOOK: Duration = Duration::from_secs(1);
 /// Jobs per claim: a claim is one statement and must stay short.
-const BATCH: usize = 200;
+const BATCH: usize = 500;
 
 /// A claimed job and the slot it occupies.
 pub(crate) struct Work {

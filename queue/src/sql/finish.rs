@@ -80,6 +80,35 @@ static END: Sql = Sql::each(
     ),
 );
 
+/// The same for attempts that succeeded, nearly all of them: id, token, result.
+macro_rules! done {
+    ($result:literal, $from:literal, $running:literal) => {
+        concat!(
+            "UPDATE jobs SET state = 'done', result = COALESCE(",
+            $result,
+            ", jobs.result), lease_holder = NULL, lease_until = NULL, finished_at = {now} FROM ",
+            $from,
+            " WHERE jobs.id = e.id AND jobs.token = e.token AND ",
+            $running,
+            " RETURNING jobs.id AS id, jobs.token AS token, lane"
+        )
+    };
+}
+
+static DONE: Sql = Sql::each(
+    done!(
+        "e.result::json",
+        "unnest($1::uuid[], $2::bigint[], $3::text[]) AS e(id, token, result)",
+        "jobs.state = 'running'"
+    ),
+    done!(
+        "e.result",
+        "(SELECT value ->> 0 AS id, value ->> 1 AS token, value ->> 2 AS result \
+         FROM json_each($1) LIMIT -1) AS e",
+        "+jobs.state = 'running'"
+    ),
+);
+
 /// $1 lanes: waits for their counters, so that enqueuing and ending take turns.
 static LOCK_LANES: Sql =
     Sql::both("SELECT lane FROM lanes WHERE lane = ANY($1) ORDER BY lane {lock}");
@@ -112,14 +141,21 @@ impl Record {
         tx: &mut Tx,
         ends: &[(Ticket, Outcome)],
     ) -> Result<Vec<Ticket>, Error> {
-        keep_attempts(tx, ends).await?;
-        let rows = end_rows(tx, ends).await?;
-        let mut held = Vec::with_capacity(rows.len());
+        let (succeeded, others): (Vec<_>, Vec<_>) =
+            ends.iter().partition(|(_, outcome)| matches!(outcome, Outcome::Done { .. }));
+        let mut held = Vec::with_capacity(ends.len());
         let mut waiting: Vec<Moved> = Vec::new();
-        let mut done: Vec<Uuid> = Vec::new();
+        let mut done: Vec<Uuid> = Vec::with_capacity(ends.len());
         let mut lanes: BTreeSet<String> = BTreeSet::new();
-        for row in &rows {
-            let job = moved(row)?;
+        for row in done_rows(tx, &succeeded).await? {
+            let id = row.get("id")?;
+            held.push(Ticket { id, token: row.get("token")? });
+            done.push(id);
+            lanes.extend(row.get::<Option<String>>("lane")?);
+        }
+        keep_attempts(tx, &others).await?;
+        for row in end_rows(tx, &others).await? {
+            let job = moved(&row)?;
             held.push(Ticket { id: job.entry.id, token: row.get("token")? });
             if job.claimable || job.scheduled {
                 waiting.push(job);
@@ -180,7 +216,7 @@ pub(super) async fn lock_lanes(tx: &mut Tx, lanes: &[String]) -> Result<(), Erro
     Ok(())
 }
 
-async fn keep_attempts(tx: &mut Tx, ends: &[(Ticket, Outcome)]) -> Result<(), Error> {
+async fn keep_attempts(tx: &mut Tx, ends: &[&(Ticket, Outcome)]) -> Result<(), Error> {
     let failed: Vec<(Ticket, &str, &String)> = ends
         .iter()
         .filter_map(|(ticket, outcome)| match outcome {
@@ -230,7 +266,33 @@ fn columns(outcome: &Outcome) -> (State, Option<i64>, i64, Option<String>, Optio
     }
 }
 
-async fn end_rows(tx: &mut Tx, ends: &[(Ticket, Outcome)]) -> Result<Vec<Row>, Error> {
+async fn done_rows(tx: &mut Tx, ends: &[&(Ticket, Outcome)]) -> Result<Vec<Row>, Error> {
+    if ends.is_empty() {
+        return Ok(Vec::new());
+    }
+    let result = |outcome: &Outcome| match outcome {
+        Outcome::Done { result } => result.clone(),
+        _ => None,
+    };
+    let values = match tx.dialect() {
+        Dialect::Sqlite => {
+            let tuples: Vec<_> =
+                ends.iter().map(|(held, end)| (held.id, held.token, result(end))).collect();
+            args![serde_json::to_string(&tuples).expect("an end is plain data")]
+        }
+        Dialect::Postgres => args![
+            ends.iter().map(|(ticket, _)| ticket.id).collect::<Vec<_>>(),
+            ends.iter().map(|(ticket, _)| ticket.token).collect::<Vec<_>>(),
+            ends.iter().map(|(_, end)| result(end)).collect::<Vec<_>>(),
+        ],
+    };
+    Ok(tx.rows(&DONE, values).await?)
+}
+
+async fn end_rows(tx: &mut Tx, ends: &[&(Ticket, Outcome)]) -> Result<Vec<Row>, Error> {
+    if ends.is_empty() {
+        return Ok(Vec::new());
+    }
     let all: Vec<_> = ends.iter().map(|(_, outcome)| columns(outcome)).collect();
     if tx.dialect() == Dialect::Sqlite {
         let tuples: Vec<_> = ends
