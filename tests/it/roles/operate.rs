@@ -102,6 +102,9 @@ pub(super) async fn a_job_is_put_in_explained_and_followed_to_its_end(stores: St
     let status = tail.wait(super::PATIENCE).await.unwrap();
     assert_eq!(status.code(), Some(3), "{}", tail.log());
     assert!(tail.log().contains("last words") && tail.log().contains("dead: no paper"));
+    for once in ["one\\u001b", "last words", "progress  1 of 2", "running, attempt 1"] {
+        assert_eq!(tail.log().matches(once).count(), 1, "{once}: {}", tail.log());
+    }
     let again = desk.ask(&["jobs", "tail", &name, "--json"]);
     let events: Vec<Value> =
         again.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
