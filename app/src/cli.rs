@@ -29,6 +29,7 @@ Examples:
   relais api --bind 0.0.0.0:8000 --database-url postgres://relais@db/relais
   relais worker --queues records --workers 16
   relais seed shops.json                  load shops, terminals, articles and API keys
+  relais bench --jobs 100000              how fast this deployment is
   relais queues                           how much waits where, and how fast it moves
   relais jobs why 0198c1d2-…              what a job waits for
   relais dead requeue --kind K --reason R what failed for good runs again
@@ -104,6 +105,7 @@ pub(crate) enum Command {
     #[command(flatten)]
     Operate(Operate),
     /// Measure this deployment with jobs that do nothing
+    #[command(long_about = crate::bench::ABOUT)]
     Bench(Bench),
     /// Look at schedules and steer them
     #[command(subcommand)]
@@ -144,6 +146,16 @@ pub(crate) struct WorkerFlags {
 impl Cli {
     pub(crate) fn config(&self) -> Option<&std::path::Path> {
         self.shared.config.as_deref()
+    }
+
+    /// The flags for every command as they were given, for another process of this program.
+    pub(crate) fn shared_flags(&self) -> Vec<String> {
+        let config = self.config().map(|file| format!("--config={}", file.display()));
+        let given = self.flags();
+        config
+            .into_iter()
+            .chain(given.iter().map(|(flag, _, value)| format!("{flag}={value}")))
+            .collect()
     }
 
     /// The flags that were given: name, setting, value.

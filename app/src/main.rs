@@ -23,6 +23,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Engine;
 use records::seed;
 use settings::Settings;
+use shutdown::Signals;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -45,7 +46,8 @@ async fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    match run(cli.command, settings, catalog).await {
+    let flags = cli.shared_flags();
+    match run(cli.command, settings, catalog, flags).await {
         Ok(code) => code,
         Err(error) => {
             terminal::complain(&escape::escaped_lines(&format!("{error:#}")));
@@ -54,7 +56,12 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::Result<ExitCode> {
+async fn run(
+    command: Command,
+    settings: Settings,
+    catalog: Catalog,
+    flags: Vec<String>,
+) -> anyhow::Result<ExitCode> {
     telemetry::start_logs(&settings.log)?;
     let roles = match command {
         Command::Operate(command) => {
@@ -65,7 +72,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             return Ok(ExitCode::SUCCESS);
         }
         Command::Migrate => {
-            let shutdown = shutdown::on_signals()?;
+            let shutdown = shutdown::on_signals()?.stop;
             let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
             db.close().await;
             terminal::print(&format!("{} is up to date", settings.database.url))?;
@@ -78,7 +85,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             terminal::print(&format!("loaded: {loaded}"))?;
             return Ok(ExitCode::SUCCESS);
         }
-        Command::Bench(bench) => return bench::run(&bench, &settings).await,
+        Command::Bench(bench) => return bench::run(&bench, &settings, &flags).await,
         Command::Up { demo, .. } => Roles { api: true, worker: true, scheduler: true, demo },
         Command::Api { .. } => Roles { api: true, ..Roles::default() },
         Command::Worker { .. } => Roles { worker: true, ..Roles::default() },
@@ -113,7 +120,8 @@ struct Roles {
 }
 
 async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Result<()> {
-    let shutdown = shutdown::on_signals()?;
+    let signals = shutdown::on_signals()?;
+    let shutdown = signals.stop.clone();
     let metrics = telemetry::start_metrics()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -133,7 +141,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
     let catalog = Arc::new(catalog);
     let mut crew = Crew::new(shutdown.clone());
     if roles.worker {
-        start_worker(&mut crew, &engine, &catalog, &settings, shutdown.clone());
+        start_worker(&mut crew, &engine, &catalog, &settings, signals);
     }
     if roles.api {
         let bind = settings.api.bind;
@@ -186,7 +194,7 @@ fn start_worker(
     engine: &Arc<dyn Engine>,
     catalog: &Arc<Catalog>,
     settings: &Settings,
-    shutdown: CancellationToken,
+    signals: Signals,
 ) {
     let services = Services {
         engine: Arc::clone(engine),
@@ -200,5 +208,6 @@ fn start_worker(
         grace: settings.worker.grace,
     };
     let (engine, catalog) = (Arc::clone(engine), Arc::clone(catalog));
+    let shutdown = worker::Shutdown { begun: signals.stop, at_once: signals.at_once };
     crew.start("worker", worker::run(engine, catalog, services, worker, shutdown));
 }

@@ -7,6 +7,7 @@
 //! | `{ms run_at}` | an instant as milliseconds since 1970 | the same |
 //! | `= ANY($2)` | as written | `IN (SELECT value FROM json_each($2))` |
 //! | `{lock}` | `FOR UPDATE` | nothing: a writing transaction is alone |
+//! | `{by jobs_leased}` | nothing: it knows how many rows there are | `INDEXED BY jobs_leased` |
 //! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` | nothing |
 
 use std::sync::OnceLock;
@@ -53,6 +54,7 @@ fn postgres(text: &str) -> String {
         .replace("{now}", "statement_timestamp()")
         .replace("{lock}", "FOR UPDATE")
         .replace("{skip locked}", "FOR UPDATE SKIP LOCKED");
+    let text = replace_marked(&text, "{by ", "}", |_| String::new());
     let text = replace_marked(&text, "{after ", "}", |n| {
         format!("(statement_timestamp() + {n}::bigint * interval '1 millisecond')")
     });
@@ -64,6 +66,7 @@ fn sqlite(text: &str) -> String {
         .replace("{now}", &format!("strftime({SQLITE_TIME}, 'now')"))
         .replace("{lock}", "")
         .replace("{skip locked}", "");
+    let text = replace_marked(&text, "{by ", "}", |index| format!("INDEXED BY {index}"));
     let text = replace_marked(&text, "{after ", "}", |n| {
         format!("strftime({SQLITE_TIME}, 'now', printf('%+.3f seconds', {n} / 1000.0))")
     });

@@ -23,6 +23,8 @@ pub struct Kind {
     pub retry: RetryPolicy,
     /// How long one attempt may take.
     pub timeout: Duration,
+    /// How long a cancelled attempt may take to stop by itself.
+    pub cancel_grace: Duration,
     parse: fn(&str) -> Result<Runnable, serde_json::Error>,
     new: fn(&str) -> Result<NewJob, serde_json::Error>,
 }
@@ -35,6 +37,7 @@ impl Kind {
             version: J::VERSION,
             retry: J::RETRY,
             timeout: J::TIMEOUT,
+            cancel_grace: J::CANCEL_GRACE,
             parse: |payload| {
                 let job: J = serde_json::from_str(payload)?;
                 Ok(Box::new(move |cx| job.run(cx).boxed()))

@@ -1,9 +1,11 @@
 //! What a running job is given.
 
-use crate::Failure;
+use crate::{Failure, Log};
 use db::{Db, Tx};
-use queue::{Claimed, Engine, Outcome, Progress};
+use queue::{Claimed, Engine, Outcome, Progress, Save};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +27,13 @@ pub struct Context {
     pub services: Services,
     /// The job that is running.
     pub job: Arc<Claimed>,
-    /// Fires when the attempt must stop: its lease was lost, or the worker shuts down.
+    /// Fires when the attempt must stop: somebody cancelled the job, its time is over, its lease
+    /// was lost, or the worker's grace time has ended.
     pub cancelled: CancellationToken,
+    /// Fires when the worker begins to shut down: keep a checkpoint and return
+    /// [`Failure::Release`], or finish within the grace time.
+    pub draining: CancellationToken,
+    log: Arc<Log>,
     ended: Arc<Mutex<Ended>>,
 }
 
@@ -40,12 +47,81 @@ struct Ended {
 impl Context {
     /// The context of one attempt.
     pub fn new(services: Services, job: Claimed, cancelled: CancellationToken) -> Self {
-        Self { services, job: Arc::new(job), cancelled, ended: Arc::default() }
+        Self {
+            services,
+            job: Arc::new(job),
+            cancelled,
+            draining: CancellationToken::new(),
+            log: Arc::default(),
+            ended: Arc::default(),
+        }
+    }
+
+    /// The same, told by `draining` that its worker shuts down.
+    #[must_use]
+    pub fn with_draining(self, draining: CancellationToken) -> Self {
+        Self { draining, ..self }
     }
 
     /// The record's connection.
     pub fn db(&self) -> &Db {
         self.services.engine.db()
+    }
+
+    /// Shows how far the job has come. [`Failure::LeaseLost`] if somebody else holds it now.
+    pub async fn progress(&self, done: u64, total: u64) -> Result<(), Failure> {
+        let save = Save { progress: Some(Progress { done, total }), checkpoint: None };
+        Ok(self.services.engine.save(self.job.ticket, &save).await?)
+    }
+
+    /// Keeps what the next attempt needs to go on from here, in place of the last checkpoint.
+    pub async fn checkpoint(&self, state: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(state).expect("a checkpoint is plain data");
+        let save = Save { progress: None, checkpoint: Some(text) };
+        Ok(self.services.engine.save(self.job.ticket, &save).await?)
+    }
+
+    /// What an earlier attempt kept with [`Context::checkpoint`]. `None` also if it was another
+    /// shape: begin anew.
+    pub fn resume<T: DeserializeOwned>(&self) -> Option<T> {
+        let text = self.job.checkpoint.as_deref()?;
+        let read = serde_json::from_str(text);
+        read.inspect_err(|error| tracing::warn!(%error, "the checkpoint cannot be read")).ok()
+    }
+
+    /// Adds to what people see of this attempt, at most 1 000 lines and 64 KiB. Written twice a
+    /// second, and before the attempt's end is recorded (after it with [`Context::finish_in`]).
+    pub fn log(&self, text: impl Into<String>) {
+        self.log.add(&text.into());
+    }
+
+    /// What the attempt has logged and the worker has not written yet.
+    pub fn lines(&self) -> Arc<Log> {
+        Arc::clone(&self.log)
+    }
+
+    /// Does a step with an effect outside once in the job's life: a later attempt gets its result
+    /// without doing it. `work` is given a key, the same in every attempt, for the other side:
+    /// should the process die between the effect and its note, the step is done again under it.
+    pub async fn once<T, W>(
+        &self,
+        step: &str,
+        work: impl FnOnce(String) -> W + Send,
+    ) -> Result<T, Failure>
+    where
+        T: Serialize + DeserializeOwned + Send,
+        W: Future<Output = Result<T, Failure>> + Send,
+    {
+        let (engine, ticket) = (&self.services.engine, self.job.ticket);
+        if let Some(kept) = engine.step(ticket.id, step).await? {
+            return serde_json::from_str(&kept).map_err(Failure::permanent);
+        }
+        // Whoever lost the job has no effect any more.
+        engine.save(ticket, &Save::default()).await?;
+        let result = work(format!("{}:{step}", ticket.id)).await?;
+        let text = serde_json::to_string(&result).expect("a step's result is plain data");
+        engine.keep_step(ticket, step, &text).await?;
+        Ok(result)
     }
 
     /// Locks this job inside `tx` and records progress. Call it before the first effect: an

@@ -20,6 +20,12 @@ pub enum Failure {
     /// Not yet: come back after this long; spends no attempt.
     #[error("not yet")]
     Snooze(Duration),
+    /// Hand the job back as it is, because the worker shuts down ([`Context::draining`]); spends
+    /// no attempt, keeps the checkpoint.
+    ///
+    /// [`Context::draining`]: crate::Context::draining
+    #[error("handed back")]
+    Release,
     /// Somebody else holds the job now: drop everything, record nothing.
     #[error("the lease was lost")]
     LeaseLost,
@@ -47,6 +53,9 @@ impl From<queue::Error> for Failure {
     fn from(error: queue::Error) -> Self {
         match error {
             queue::Error::LeaseLost(_) => Self::LeaseLost,
+            refused @ (queue::Error::PayloadTooLarge { .. } | queue::Error::Invalid(_)) => {
+                Self::Permanent(Box::new(refused))
+            }
             other => Self::Transient(Box::new(other)),
         }
     }

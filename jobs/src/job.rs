@@ -23,6 +23,9 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const RETRY: RetryPolicy = RetryPolicy::STANDARD;
     /// How long one attempt may take.
     const TIMEOUT: Duration = Duration::from_secs(60);
+    /// How long a cancelled attempt may take to notice ([`Context::cancelled`]) and to clear up,
+    /// before it is dropped.
+    const CANCEL_GRACE: Duration = Duration::from_secs(10);
     /// 0 (first) to 9.
     const PRIORITY: u8 = 5;
 

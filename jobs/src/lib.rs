@@ -10,11 +10,13 @@ mod failure;
 mod job;
 pub mod kinds;
 mod known;
+mod log;
 mod retry;
 
 pub use catalog::{Catalog, Kind, Runnable, UnknownKind};
 pub use context::{Context, Services};
 pub use failure::Failure;
 pub use job::Job;
+pub use log::{Line, Log};
 pub use queue::Unique;
 pub use retry::RetryPolicy;

@@ -14,6 +14,9 @@ pub enum Error {
         /// Bytes allowed.
         max_bytes: usize,
     },
+    /// The call asks for more than is allowed: says what, where, and what is allowed.
+    #[error("{0}")]
+    Invalid(String),
     /// The settings name no deployment.
     #[error("{0}")]
     Settings(String),

@@ -11,6 +11,7 @@ mod control;
 mod engine;
 mod error;
 mod job;
+pub mod mutations;
 mod redis;
 pub mod schedule;
 mod sql;

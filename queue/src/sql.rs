@@ -10,8 +10,12 @@ mod crew;
 mod enqueue;
 mod finish;
 mod gather;
+mod lease;
+mod limits;
 mod list;
 mod pause;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod read;
 mod reap;
@@ -19,6 +23,7 @@ mod rows;
 mod save;
 pub mod schedules;
 mod stats;
+mod unfenced;
 mod why;
 
 use crate::bell::{Bell, Entry};
@@ -27,6 +32,7 @@ use crate::engine::Engine;
 use crate::job::{
     Claim, Claimed, Enqueued, JobRow, NewJob, Outcome, Reaped, Retention, Save, Ticket,
 };
+use crate::mutations::{Protection, is_off};
 use crate::redis::Index;
 use crate::{Error, SCHEDULED};
 use async_trait::async_trait;
@@ -120,6 +126,9 @@ impl Engine for Record {
     }
 
     async fn finish(&self, ends: &[(Ticket, Outcome)]) -> Result<Vec<Ticket>, Error> {
+        if is_off(Protection::Fencing) {
+            return self.finish_step(&unfenced::ends(&self.db, ends).await?).await;
+        }
         let mut held = Vec::with_capacity(ends.len());
         for step in ends.chunks(finish::STEP) {
             held.extend(retry_collisions!(self.finish_step(step))?);
@@ -128,11 +137,13 @@ impl Engine for Record {
     }
 
     async fn finish_in(&self, tx: &mut Tx, ticket: Ticket, outcome: &Outcome) -> Result<(), Error> {
+        let ticket = unfenced::ticket(tx, ticket).await?;
         let held = self.end(tx, &[(ticket, outcome.clone())]).await?;
         if held.is_empty() { Err(Error::LeaseLost(ticket.id)) } else { Ok(()) }
     }
 
     async fn hold_in(&self, tx: &mut Tx, ticket: Ticket, save: &Save) -> Result<(), Error> {
+        let ticket = unfenced::ticket(tx, ticket).await?;
         self.hold(tx, ticket, save).await
     }
 
@@ -199,6 +210,10 @@ impl Engine for Record {
 
     async fn prune(&self, retention: Retention, limit: u32) -> Result<u64, Error> {
         self.remove_finished(retention, limit).await
+    }
+
+    async fn clear(&self, queue: &str, limit: u32) -> Result<u64, Error> {
+        self.remove_all(queue, limit).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

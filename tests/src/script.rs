@@ -40,6 +40,22 @@ pub enum Step {
     HoldDeaf,
     /// Stands still for so many milliseconds, deaf to cancellation.
     Sleep(u64),
+    /// Stands still until the attempt is cancelled, then goes on.
+    AwaitCancel,
+    /// Stands still until the worker shuts down, then goes on.
+    AwaitDrain,
+    /// Ends: hands the job back.
+    Release,
+    /// Shows progress: parts done, parts in all.
+    Progress(u64, u64),
+    /// Keeps this checkpoint.
+    Checkpoint(u64),
+    /// Logs this text.
+    Log(String),
+    /// Logs so many lines: `line 1`, `line 2` …
+    LogLines(usize),
+    /// Does this step once: its effect is [`Script::effects`], its result how many there are.
+    Once(String),
     /// Keeps a thread busy for so many milliseconds without ever waiting.
     Block(u64),
 }
@@ -67,12 +83,15 @@ pub struct Execution {
     pub ended: Option<Instant>,
     /// Whether it saw its cancellation.
     pub cancelled: bool,
+    /// The checkpoint it was given.
+    pub resumed: Option<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Record {
     position: usize,
     executions: Vec<Execution>,
+    effects: Vec<String>,
     holding: usize,
     released: usize,
 }
@@ -105,6 +124,11 @@ impl Script {
     /// What has happened so far, in the order of beginning.
     pub fn executions(&self) -> Vec<Execution> {
         record(self.id).borrow().executions.clone()
+    }
+
+    /// The keys that [`Step::Once`] was given, each time it had its effect.
+    pub fn effects(&self) -> Vec<String> {
+        record(self.id).borrow().effects.clone()
     }
 
     /// Lets one hold pass: the one that stands still, or the next.
@@ -144,6 +168,7 @@ impl Job for Script {
     const RETRY: RetryPolicy =
         RetryPolicy::new(Duration::from_millis(10), Duration::from_millis(50));
     const TIMEOUT: Duration = Duration::from_secs(5);
+    const CANCEL_GRACE: Duration = Duration::from_millis(1_500);
 
     fn unique(&self) -> Unique {
         self.unique.clone().map_or(Unique::No, Unique::WhileAlive)
@@ -164,6 +189,7 @@ impl Job for Script {
                 began: Instant::now(),
                 ended: None,
                 cancelled: false,
+                resumed: cx.resume(),
             });
         });
         let result = loop {
@@ -209,6 +235,26 @@ async fn perform(
             () = hold(record) => None,
             () = cx.cancelled.cancelled() => Some(Err(Failure::transient("cancelled"))),
         },
+        Step::AwaitCancel => {
+            cx.cancelled.cancelled().await;
+            None
+        }
+        Step::AwaitDrain => {
+            cx.draining.cancelled().await;
+            None
+        }
+        Step::Release => Some(Err(Failure::Release)),
+        Step::Progress(done, total) => cx.progress(done, total).await.err().map(Err),
+        Step::Checkpoint(state) => cx.checkpoint(&state).await.err().map(Err),
+        Step::Log(text) => {
+            cx.log(text);
+            None
+        }
+        Step::LogLines(count) => {
+            (1..=count).for_each(|number| cx.log(format!("line {number}")));
+            None
+        }
+        Step::Once(step) => once(&step, cx, record).await.err().map(Err),
         Step::HoldDeaf => {
             hold(record).await;
             None
@@ -240,6 +286,18 @@ async fn hold(record: &watch::Sender<Record>) {
     let mut records = record.subscribe();
     let released = records.wait_for(|record| record.released >= holding.1).await;
     released.map(drop).expect("the sender is in hand");
+}
+
+async fn once(step: &str, cx: &Context, record: &watch::Sender<Record>) -> Result<usize, Failure> {
+    cx.once(step, |key| async {
+        let mut count = 0;
+        record.send_modify(|record| {
+            record.effects.push(key);
+            count = record.effects.len();
+        });
+        Ok(count)
+    })
+    .await
 }
 
 async fn finish_in(cx: &Context, result: &str) -> Result<(), Failure> {

@@ -3,12 +3,14 @@
 use crate::Shared;
 use crate::claims::Work;
 use crate::decide::{Budget, End, decide};
-use crate::finish;
+use crate::lease::News;
+use crate::measure::{About, trace_id};
+use crate::{finish, log};
 use jobs::{Context, Failure, RetryPolicy, Runnable};
-use queue::{Claimed, Outcome, Ticket};
+use queue::Claimed;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::task::JoinHandle;
+use std::time::Duration;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -23,20 +25,27 @@ pub(crate) async fn attempt(shared: Arc<Shared>, work: Work) {
         queue.name = %job.queue, trace.id = trace_id(job.trace.as_deref()),
     );
     async {
-        let (ticket, kind) = (job.ticket, job.kind.clone());
+        let (ticket, about) = (job.ticket, About::new(&job, claimed));
+        let news = shared.leases.news(ticket);
         let mut budget = Budget {
             attempt: job.attempt,
             max_attempts: job.max_attempts,
             retry: RetryPolicy::STANDARD,
+            draining: false,
         };
-        let end = match prepare(&shared, &job, &mut budget) {
-            Ok(prepared) => run(&shared, job, prepared).await,
-            Err(end) => Some(end),
+        let end = match prepare(&shared, &job, &news, &mut budget) {
+            Ok(prepared) => run(&shared, job, &news, prepared).await,
+            Err(end) => end,
         };
-        let outcome = end.and_then(|end| decide(end, budget, &mut rand::rng()));
-        measure(&kind, outcome.as_ref(), claimed);
+        budget.draining = shared.draining.is_cancelled();
+        let recorded = matches!(end, End::Recorded);
+        let outcome = decide(end, budget, &mut rand::rng());
+        about.ended(&shared, recorded, outcome.as_ref());
         match outcome {
-            Some(outcome) => record(&shared, ticket, outcome).await,
+            // The recorder outlives every attempt.
+            Some(outcome) => {
+                let _ = shared.ends.send(finish::End { ticket, outcome }).await;
+            }
             None => shared.leases.remove(ticket),
         }
     }
@@ -48,9 +57,18 @@ pub(crate) async fn attempt(shared: Arc<Shared>, work: Work) {
 struct Prepared {
     run: Runnable,
     timeout: Duration,
+    cancel_grace: Duration,
 }
 
-fn prepare(shared: &Shared, job: &Claimed, budget: &mut Budget) -> Result<Prepared, End> {
+fn prepare(
+    shared: &Shared,
+    job: &Claimed,
+    news: &News,
+    budget: &mut Budget,
+) -> Result<Prepared, End> {
+    if news.cancel.is_cancelled() {
+        return Err(End::Cancelled(news.cancelled_by()));
+    }
     if shared.draining.is_cancelled() {
         return Err(End::Stopped);
     }
@@ -62,89 +80,80 @@ fn prepare(shared: &Shared, job: &Claimed, budget: &mut Budget) -> Result<Prepar
         return Err(unreadable(format!("payload version {new}; this worker reads up to {known}")));
     }
     let run = kind.parse(&job.payload).map_err(|error| unreadable(format!("payload: {error}")))?;
-    Ok(Prepared { run, timeout: kind.timeout })
+    let timeout = job.timeout.unwrap_or(kind.timeout);
+    Ok(Prepared { run, timeout, cancel_grace: kind.cancel_grace })
 }
 
-/// How the attempt ended; nothing if its end is recorded already or belongs to somebody else.
-async fn run(shared: &Shared, job: Claimed, prepared: Prepared) -> Option<End> {
-    let lost = shared.leases.lost(job.ticket);
-    let stop = CancellationToken::new();
-    let cx = Context::new(shared.services.clone(), job, stop.clone());
+/// Runs the handler and writes what it logs; its end is recorded after its last line.
+async fn run(shared: &Shared, job: Claimed, news: &News, prepared: Prepared) -> End {
+    let (ticket, stop) = (job.ticket, CancellationToken::new());
+    let cx = Context::new(shared.services.clone(), job, stop.clone())
+        .with_draining(shared.draining.clone());
+    let lines = cx.lines();
+    let handled = async {
+        let end = supervise(shared, &cx, news, prepared, stop).await;
+        lines.close();
+        end
+    };
+    let (end, ()) = tokio::join!(handled, log::write(shared, ticket, &lines));
+    end
+}
+
+async fn supervise(
+    shared: &Shared,
+    cx: &Context,
+    news: &News,
+    prepared: Prepared,
+    stop: CancellationToken,
+) -> End {
+    let Prepared { run, timeout, cancel_grace } = prepared;
     let handler = {
         let cx = cx.clone();
-        tokio::spawn(async move { (prepared.run)(&cx).await }.in_current_span())
+        tokio::spawn(async move { run(&cx).await }.in_current_span())
     };
     let mut handler = AbortOnDrop(handler);
-    let forced = tokio::select! {
-        returned = &mut handler.0 => return ended(&cx, returned),
-        () = lost.cancelled() => None,
-        () = shared.stopping.cancelled() => Some(End::Stopped),
-        () = tokio::time::sleep(prepared.timeout) => Some(End::TimedOut(prepared.timeout)),
+    let (forced, patience) = tokio::select! {
+        returned = &mut handler.0 => return ended(cx, returned),
+        () = news.lost.cancelled() => (End::Lost, NOTICE),
+        () = news.cancel.cancelled() => (End::Cancelled(news.cancelled_by()), cancel_grace),
+        () = shared.stopping.cancelled() => (End::Stopped, NOTICE),
+        () = tokio::time::sleep(timeout) => (End::TimedOut(timeout), NOTICE),
     };
+    let is_cancel = matches!(forced, End::Cancelled(_));
     // Cooperative first; then the handler is dropped at its next await.
     stop.cancel();
-    let noticed = tokio::time::timeout(NOTICE, &mut handler.0).await;
+    let noticed = tokio::select! {
+        returned = &mut handler.0 => Some(returned),
+        () = tokio::time::sleep(patience) => None,
+        () = news.lost.cancelled(), if is_cancel => None,
+        () = shared.stopping.cancelled(), if is_cancel => None,
+    };
     handler.0.abort();
-    let forced = forced?;
     match noticed {
-        Ok(Ok(Ok(()))) => ended(&cx, Ok(Ok(()))),
-        _ if cx.is_recorded() => None,
-        _ => Some(forced),
+        // A job that has its end is no longer held either.
+        _ if cx.is_recorded() => End::Recorded,
+        _ if news.lost.is_cancelled() => End::Lost,
+        Some(Ok(Ok(()))) => ended(cx, Ok(Ok(()))),
+        Some(Ok(Err(Failure::LeaseLost))) => End::Lost,
+        _ => forced,
     }
 }
 
-fn ended(
-    cx: &Context,
-    returned: Result<Result<(), Failure>, tokio::task::JoinError>,
-) -> Option<End> {
+fn ended(cx: &Context, returned: Result<Result<(), Failure>, JoinError>) -> End {
     if cx.is_recorded() {
-        return None;
+        return End::Recorded;
     }
     match returned {
-        Ok(Ok(())) => Some(End::Returned(Ok(cx.take_result()))),
-        Ok(Err(failure)) => Some(End::Returned(Err(failure))),
-        Err(error) => Some(End::Panicked(panic_message(error))),
+        Ok(Ok(())) => End::Returned(Ok(cx.take_result())),
+        Ok(Err(failure)) => End::Returned(Err(failure)),
+        Err(error) => End::Panicked(panic_message(error)),
     }
 }
 
-fn panic_message(error: tokio::task::JoinError) -> String {
+fn panic_message(error: JoinError) -> String {
     let Ok(panic) = error.try_into_panic() else { return "aborted".to_owned() };
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "?".to_owned())
-}
-
-async fn record(shared: &Shared, ticket: Ticket, outcome: Outcome) {
-    match &outcome {
-        Outcome::Dead { error } => tracing::error!(error = %error, "job is dead"),
-        Outcome::Retry { after, error } => {
-            tracing::warn!(error = %error, retry.after_ms = after.as_millis(), "attempt failed");
-        }
-        Outcome::Cancelled { error } => tracing::warn!(error = %error, "job is cancelled"),
-        Outcome::Done { .. } | Outcome::Snooze { .. } | Outcome::Release => {}
-    }
-    // The recorder outlives every attempt.
-    let _ = shared.ends.send(finish::End { ticket, outcome }).await;
-}
-
-fn measure(kind: &str, outcome: Option<&Outcome>, claimed: Instant) {
-    let word = match outcome {
-        None => "recorded",
-        Some(Outcome::Done { .. }) => "done",
-        Some(Outcome::Retry { .. }) => "retry",
-        Some(Outcome::Snooze { .. }) => "snooze",
-        Some(Outcome::Dead { .. }) => "dead",
-        Some(Outcome::Release) => "release",
-        Some(Outcome::Cancelled { .. }) => "cancelled",
-    };
-    let labels = [("kind", kind.to_owned()), ("outcome", word.to_owned())];
-    metrics::counter!("relais_attempts_total", &labels).increment(1);
-    metrics::histogram!("relais_attempt_seconds", "kind" => kind.to_owned())
-        .record(claimed.elapsed().as_secs_f64());
-}
-
-/// The trace id inside a W3C `traceparent`.
-fn trace_id(traceparent: Option<&str>) -> &str {
-    traceparent.and_then(|text| text.split('-').nth(1)).unwrap_or_default()
 }
 
 /// A handler must not outlive its attempt.

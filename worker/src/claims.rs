@@ -40,7 +40,11 @@ async fn claim(shared: Arc<Shared>, queue: String, slots: usize, sender: mpsc::S
             lease: shared.settings.lease,
         };
         // Never dropped half way: what the store has given out must reach an attempt.
-        match shared.engine.claim(&claim).await {
+        let claimed = shared.engine.claim(&claim).await;
+        if claimed.is_ok() {
+            shared.tally.claimed();
+        }
+        match claimed {
             Ok(jobs) if jobs.is_empty() => {
                 failing = false;
                 drop(permits);

@@ -18,6 +18,12 @@ pub(crate) enum End {
     Unreadable(String),
     /// The worker shuts down.
     Stopped,
+    /// Somebody asked for it: who and why.
+    Cancelled(String),
+    /// The handler recorded its end itself, with its effects.
+    Recorded,
+    /// Somebody else holds the job.
+    Lost,
 }
 
 /// What the decision depends on besides the end.
@@ -29,29 +35,44 @@ pub(crate) struct Budget {
     pub(crate) max_attempts: u32,
     /// The kind's back-off.
     pub(crate) retry: RetryPolicy,
+    /// Whether the worker shuts down.
+    pub(crate) draining: bool,
 }
 
-/// What to record; nothing if somebody else holds the job.
+/// A job handed back for no reason waits so long, instead of running in circles.
+const NO_CIRCLES: Duration = Duration::from_secs(1);
+
+/// What to record; nothing if that is done, or somebody else holds the job.
 pub(crate) fn decide(end: End, budget: Budget, random: &mut impl Rng) -> Option<Outcome> {
     let (after, error) = match end {
         End::Returned(Ok(result)) => return Some(Outcome::Done { result }),
-        End::Returned(Err(Failure::LeaseLost)) => return None,
+        End::Returned(Err(Failure::LeaseLost)) | End::Recorded | End::Lost => return None,
+        End::Returned(Err(Failure::Release)) if !budget.draining => {
+            return Some(Outcome::Snooze { after: NO_CIRCLES });
+        }
         End::Returned(Err(Failure::Snooze(after))) => return Some(Outcome::Snooze { after }),
         End::Returned(Err(Failure::Permanent(source))) => {
-            return Some(Outcome::Dead { error: source.to_string() });
+            return Some(Outcome::Dead { error: storable(source.to_string()) });
         }
-        End::Stopped => return Some(Outcome::Release),
+        End::Stopped | End::Returned(Err(Failure::Release)) => return Some(Outcome::Release),
+        End::Cancelled(error) => return Some(Outcome::Cancelled { error }),
         End::Returned(Err(Failure::RetryAfter(after, source))) => (Some(after), source.to_string()),
         End::Returned(Err(Failure::Transient(source))) => (None, crate::claims::chain(&*source)),
         End::Panicked(message) => (None, format!("panicked: {message}")),
         End::TimedOut(limit) => (None, format!("took longer than {} s", limit.as_secs_f64())),
         End::Unreadable(why) => (None, why),
     };
+    let error = storable(error);
     if budget.attempt >= budget.max_attempts {
         return Some(Outcome::Dead { error });
     }
     let after = after.unwrap_or_else(|| budget.retry.delay(budget.attempt, random));
     Some(Outcome::Retry { after, error })
+}
+
+/// PostgreSQL keeps no NUL in a text, and an end that cannot be recorded comes back for ever.
+fn storable(error: String) -> String {
+    if error.contains('\0') { error.replace('\0', " ") } else { error }
 }
 
 #[cfg(test)]
@@ -62,7 +83,8 @@ mod tests {
     use std::time::Duration;
 
     fn recorded(end: End, attempt: u32) -> Option<Outcome> {
-        let budget = Budget { attempt, max_attempts: 3, retry: RetryPolicy::STANDARD };
+        let retry = RetryPolicy::STANDARD;
+        let budget = Budget { attempt, max_attempts: 3, retry, draining: attempt == 2 };
         decide(end, budget, &mut rand::rng())
     }
 
@@ -84,6 +106,16 @@ mod tests {
             (End::TimedOut(second), 3, dead("took longer than 1 s")),
             (End::Unreadable("what".to_owned()), 3, dead("what")),
             (End::Stopped, 3, Some(Outcome::Release)),
+            (End::Lost, 1, None),
+            (End::Recorded, 1, None),
+            (failed(Failure::Release), 2, Some(Outcome::Release)),
+            (failed(Failure::Release), 3, Some(Outcome::Snooze { after: second })),
+            (failed(Failure::permanent("a\0b")), 1, dead("a b")),
+            (
+                End::Cancelled("by x".to_owned()),
+                3,
+                Some(Outcome::Cancelled { error: "by x".to_owned() }),
+            ),
             (
                 failed(Failure::RetryAfter(second, "busy".into())),
                 2,

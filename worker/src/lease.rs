@@ -4,7 +4,7 @@
 use crate::Shared;
 use queue::Ticket;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -16,26 +16,52 @@ pub(crate) struct Leases {
 
 struct Lease {
     until: Instant,
-    lost: CancellationToken,
+    news: News,
+}
+
+/// What an attempt must know about its job.
+#[derive(Clone, Default)]
+pub(crate) struct News {
+    /// It is no longer held.
+    pub(crate) lost: CancellationToken,
+    /// Somebody asks to stop it.
+    pub(crate) cancel: CancellationToken,
+    by: Arc<OnceLock<String>>,
+}
+
+impl News {
+    /// Who asked to stop it, and why.
+    pub(crate) fn cancelled_by(&self) -> String {
+        self.by.get().cloned().unwrap_or_default()
+    }
 }
 
 impl Leases {
     /// Starts to keep a job that was just claimed.
     pub(crate) fn add(&self, ticket: Ticket, lease: &Duration) {
-        let lease = Lease { until: Instant::now() + *lease, lost: CancellationToken::new() };
+        let lease = Lease { until: Instant::now() + *lease, news: News::default() };
         self.lock().insert(ticket, lease);
     }
 
-    /// Fires when the job is no longer held.
-    pub(crate) fn lost(&self, ticket: Ticket) -> CancellationToken {
+    /// What happens to the job from outside; one that is not held is lost.
+    pub(crate) fn news(&self, ticket: Ticket) -> News {
         self.lock().get(&ticket).map_or_else(
             || {
-                let gone = CancellationToken::new();
-                gone.cancel();
+                let gone = News::default();
+                gone.lost.cancel();
                 gone
             },
-            |lease| lease.lost.clone(),
+            |lease| lease.news.clone(),
         )
+    }
+
+    /// Somebody asks to stop a job.
+    pub(crate) fn cancel(&self, ticket: Ticket, by: String) {
+        if let Some(lease) = self.lock().get(&ticket) {
+            // Asked twice, the first one counts.
+            let _ = lease.news.by.set(by);
+            lease.news.cancel.cancel();
+        }
     }
 
     /// Stops keeping a job.
@@ -43,8 +69,20 @@ impl Leases {
         self.lock().remove(&ticket);
     }
 
+    /// Jobs that are held.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn tickets(&self) -> Vec<Ticket> {
         self.lock().keys().copied().collect()
+    }
+
+    /// Jobs that nobody has asked to stop.
+    pub(crate) fn uncancelled(&self) -> Vec<Ticket> {
+        let held = self.lock();
+        let open = held.iter().filter(|(_, lease)| !lease.news.cancel.is_cancelled());
+        open.map(|(ticket, _)| *ticket).collect()
     }
 
     /// Takes in what the store said about `asked`.
@@ -55,7 +93,7 @@ impl Leases {
             if held.contains(ticket) {
                 lease.until = until;
             } else {
-                lease.lost.cancel();
+                lease.news.lost.cancel();
                 leases.remove(ticket);
             }
         }
@@ -67,7 +105,7 @@ impl Leases {
         self.lock()
             .values()
             .filter(|lease| lease.until <= now)
-            .for_each(|lease| lease.lost.cancel());
+            .for_each(|lease| lease.news.lost.cancel());
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Ticket, Lease>> {

@@ -10,6 +10,7 @@ use jobs::{Catalog, Job, Services};
 use queue::Engine;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,8 +32,8 @@ pub(super) async fn run(step: &Step, settings: &Settings) -> anyhow::Result<()> 
     let db = store::open_record(settings, Patience::None).await?;
     let engine = store::open_queue(settings, db)?;
     match *step {
-        Step::Enqueue { mode, n, k } => {
-            let ns = enqueue(&engine, mode, n, k.max(1)).await?;
+        Step::Enqueue { mode, n, k, from } => {
+            let ns = enqueue(&engine, mode, from..from + n, k.max(1)).await?;
             terminal::print(&serde_json::to_string(&PutIn { n, ns })?)?;
         }
         Step::Drip { n, ms } => drip(&engine, n, Duration::from_millis(ms.max(1))).await?,
@@ -42,24 +43,29 @@ pub(super) async fn run(step: &Step, settings: &Settings) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Puts in `n` jobs; returns the nanoseconds it took.
-async fn enqueue(engine: &Arc<dyn Engine>, mode: Mode, n: u64, k: u64) -> anyhow::Result<u64> {
+/// Puts in jobs with these numbers; returns the nanoseconds it took.
+async fn enqueue(
+    engine: &Arc<dyn Engine>,
+    mode: Mode,
+    numbers: Range<u64>,
+    k: u64,
+) -> anyhow::Result<u64> {
     let start = now_ns();
     match mode {
         Mode::Serial => {
-            for i in 0..n {
+            for i in numbers {
                 engine.enqueue(&[Noop::new(i).into_new()]).await?;
             }
         }
         Mode::Conc => {
-            let next = Arc::new(AtomicU64::new(0));
+            let next = Arc::new(AtomicU64::new(numbers.start));
             let mut callers = JoinSet::new();
             for _ in 0..k {
                 let (engine, next) = (Arc::clone(engine), Arc::clone(&next));
                 callers.spawn(async move {
                     loop {
                         let i = next.fetch_add(1, Ordering::Relaxed);
-                        if i >= n {
+                        if i >= numbers.end {
                             return Ok::<_, queue::Error>(());
                         }
                         engine.enqueue(&[Noop::new(i).into_new()]).await?;
@@ -71,9 +77,9 @@ async fn enqueue(engine: &Arc<dyn Engine>, mode: Mode, n: u64, k: u64) -> anyhow
             }
         }
         Mode::Bulk => {
-            let mut i = 0;
-            while i < n {
-                let end = (i + k).min(n);
+            let mut i = numbers.start;
+            while i < numbers.end {
+                let end = (i + k).min(numbers.end);
                 let jobs: Vec<_> = (i..end).map(|i| Noop::new(i).into_new()).collect();
                 engine.enqueue(&jobs).await?;
                 i = end;

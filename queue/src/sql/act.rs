@@ -1,6 +1,7 @@
 //! What people do to jobs: cancel, retry, delete; each as the job's state allows.
 
 use super::enqueue::place;
+use super::finish::lock_lanes;
 use super::rows::{moved, moved_columns, state};
 use super::{Moved, Record};
 use crate::CANCELS;
@@ -14,10 +15,25 @@ use uuid::Uuid;
 /// Jobs per transaction.
 pub(super) const STEP: usize = 200;
 
-/// $1 ids: in one order, so that two calls never wait for each other.
-static LOCK: Sql = Sql::both(
-    "SELECT id, kind, state, lane, unique_scope, unique_key, cancel_at IS NOT NULL AS cancelling \
-     FROM jobs WHERE id = ANY($1) ORDER BY id {lock}",
+macro_rules! lock {
+    ($state:literal) => {
+        concat!(
+            "SELECT id, kind, state, lane, unique_scope, unique_key, \
+             cancel_at IS NOT NULL AS cancelling FROM jobs WHERE id = ANY($1) AND ",
+            $state,
+            " ORDER BY id {lock}"
+        )
+    };
+}
+
+/// $1 ids: in one order, so that two calls never wait for each other, and around the locks of
+/// lanes as ending takes them.
+static LOCK_RUNNING: Sql = Sql::both(lock!("state = 'running'"));
+static LOCK_OTHERS: Sql = Sql::both(lock!("state <> 'running'"));
+
+/// $1 ids: lanes that may go on, or get jobs at their end.
+static LANES: Sql = Sql::both(
+    "SELECT DISTINCT lane FROM jobs WHERE id = ANY($1) AND lane IS NOT NULL AND state <> 'running'",
 );
 
 /// $1 ids, $2 why.
@@ -66,12 +82,13 @@ static KEEP: Sql = Sql::both(
 );
 
 /// $1 ids: holders are asked to stop these.
-static CANCELS_OF: Sql = Sql::both(
+pub(super) static CANCELS_OF: Sql = Sql::both(
     "SELECT id, token, cancel_by FROM jobs WHERE id = ANY($1) AND cancel_at IS NOT NULL \
      AND state = 'running'",
 );
-static ANY_CANCEL: Sql =
-    Sql::both("SELECT 1 FROM jobs WHERE cancel_at IS NOT NULL AND state = 'running' LIMIT 1");
+pub(super) static ANY_CANCEL: Sql = Sql::both(
+    "SELECT 1 FROM jobs {by jobs_cancelling} WHERE cancel_at IS NOT NULL AND state = 'running' LIMIT 1",
+);
 
 /// Jobs sorted by what is to be done with them.
 #[derive(Default)]
@@ -84,7 +101,7 @@ struct Plan {
 }
 
 impl Record {
-    /// One transaction; answers by id.
+    /// One transaction; answers by id. Jobs that change their state meanwhile get no answer.
     pub(super) async fn act_step(
         &self,
         ids: &[Uuid],
@@ -94,7 +111,7 @@ impl Record {
         let mut tx = self.db.begin().await?;
         let mut answers = HashMap::new();
         let mut plan = Plan::default();
-        for row in tx.rows(&LOCK, args![ids.to_vec()]).await? {
+        for row in lock(&mut tx, ids, act).await? {
             let (id, acted) = plan_one(&mut tx, &row, act, &mut plan).await?;
             answers.insert(id, acted);
         }
@@ -180,6 +197,17 @@ impl Record {
         }
         Ok(asked)
     }
+}
+
+async fn lock(tx: &mut Tx, ids: &[Uuid], act: Act) -> Result<Vec<Row>, Error> {
+    let mut rows = tx.rows(&LOCK_RUNNING, args![ids.to_vec()]).await?;
+    if act != Act::Delete {
+        let lanes = tx.rows(&LANES, args![ids.to_vec()]).await?;
+        let lanes = lanes.iter().map(|row| row.get("lane")).collect::<Result<Vec<String>, _>>()?;
+        lock_lanes(tx, &lanes).await?;
+    }
+    rows.extend(tx.rows(&LOCK_OTHERS, args![ids.to_vec()]).await?);
+    Ok(rows)
 }
 
 async fn plan_one(

@@ -1,12 +1,11 @@
-//! Taking jobs and keeping them.
+//! Taking jobs.
 
 use super::Record;
 use super::rows::{claimed, entry, millis};
 use crate::Error;
-use crate::job::{Claim, Claimed, Ticket};
+use crate::job::{Claim, Claimed};
 use crate::redis::Index;
-use db::{Dialect, Row, Sql, args};
-use std::time::Duration;
+use db::{Row, Sql, args};
 use uuid::Uuid;
 
 /// What an empty index is shown: enough that this is rare, few enough that it is quick.
@@ -44,12 +43,12 @@ macro_rules! claim {
 
 /// $1 queue, $2 limit, $3 worker, $4 lease in ms. On SQLite the store's clock is that of the process
 /// that asks, so a job that one with a fast clock made ready still waits for its time.
-static SCAN: Sql = Sql::both(claim!("run_at <= {now}"));
+pub(super) static SCAN: Sql = Sql::both(claim!("run_at <= {now}"));
 /// The same among proposed ids $5.
 static PROPOSED: Sql = Sql::both(claim!("id = ANY($5)"));
 
 /// $1 queue, $2 limit: what the index should hold first.
-static HEADS: Sql = Sql::both(concat!(
+pub(super) static HEADS: Sql = Sql::both(concat!(
     "SELECT id, rank FROM jobs WHERE ",
     claimable!(),
     " ORDER BY rank, id LIMIT $2"
@@ -59,18 +58,6 @@ static HEADS: Sql = Sql::both(concat!(
 static IS_PAUSED: Sql = Sql::both(
     "SELECT 1 FROM pauses WHERE scope = 'queue' AND name = $1 \
      AND (until_at IS NULL OR until_at > {now})",
-);
-
-/// $1 ids, $2 tokens, $3 lease in ms (PostgreSQL); $1 pairs of them, $2 lease in ms (SQLite).
-static EXTEND: Sql = Sql::each(
-    "UPDATE jobs SET lease_until = {after $3} \
-     FROM unnest($1::uuid[], $2::bigint[]) AS held(id, token) \
-     WHERE jobs.id = held.id AND jobs.token = held.token AND state = 'running' \
-     RETURNING jobs.id AS id, jobs.token AS token",
-    "UPDATE jobs SET lease_until = {after $2} \
-     FROM (SELECT value ->> 0 AS id, value ->> 1 AS token FROM json_each($1)) AS held \
-     WHERE jobs.id = held.id AND jobs.token = held.token AND state = 'running' \
-     RETURNING jobs.id AS id, jobs.token AS token",
 );
 
 impl Record {
@@ -123,34 +110,6 @@ impl Record {
         let rows = self.db.read(&HEADS, args![queue, limit]).await?;
         let entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         Ok(!entries.is_empty() && index.add(queue, &entries).await.is_ok())
-    }
-
-    pub(super) async fn extend_leases(
-        &self,
-        tickets: &[Ticket],
-        lease: Duration,
-    ) -> Result<Vec<Ticket>, Error> {
-        let mut held = Vec::with_capacity(tickets.len());
-        let mut tx = self.db.begin().await?;
-        for step in tickets.chunks(1_000) {
-            let values = match tx.dialect() {
-                Dialect::Postgres => args![
-                    step.iter().map(|ticket| ticket.id).collect::<Vec<_>>(),
-                    step.iter().map(|ticket| ticket.token).collect::<Vec<_>>(),
-                    millis(lease),
-                ],
-                Dialect::Sqlite => {
-                    let pairs: Vec<_> = step.iter().map(|held| (held.id, held.token)).collect();
-                    let pairs = serde_json::to_string(&pairs).expect("a ticket is plain data");
-                    args![pairs, millis(lease)]
-                }
-            };
-            for row in tx.rows(&EXTEND, values).await? {
-                held.push(Ticket { id: row.get("id")?, token: row.get("token")? });
-            }
-        }
-        tx.commit().await?;
-        Ok(held)
     }
 }
 

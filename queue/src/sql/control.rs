@@ -7,6 +7,7 @@ use crate::control::{
 };
 use crate::job::{Attempt, Filter, Found, JobRow, Listed, Page, QueueStats};
 use async_trait::async_trait;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 #[async_trait]
@@ -51,7 +52,16 @@ impl Control for Record {
     async fn act(&self, ids: &[Uuid], act: Act, by: &Actor) -> Result<Vec<Acted>, Error> {
         let mut acted = Vec::with_capacity(ids.len());
         for step in ids.chunks(act::STEP) {
-            let answers = retry_collisions!(self.act_step(step, act, by))?;
+            let mut answers = HashMap::new();
+            // A job that went on while its locks were taken is looked at again.
+            for _ in 0..3 {
+                let open = step.iter().copied().filter(|id| !answers.contains_key(id));
+                let open: Vec<Uuid> = open.collect();
+                if open.is_empty() {
+                    break;
+                }
+                answers.extend(retry_collisions!(self.act_step(&open, act, by))?);
+            }
             acted.extend(step.iter().map(|id| answers.get(id).cloned().unwrap_or(Acted::NotFound)));
         }
         Ok(acted)

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::control::{Beat, WorkerRow};
 use chrono::{DateTime, Utc};
 use db::{Row, Sql, args};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
 /// Without a sign of life for so long (ms) a worker does not count as alive; they beat every 5 s.
@@ -54,20 +54,23 @@ static WORKERS: Sql = Sql::both(
      ORDER BY beat_at DESC LIMIT 1000",
 );
 
-static HELD: Sql = Sql::both(
-    "SELECT id, lease_holder, lease_until FROM jobs WHERE state = 'running' \
+pub(super) static HELD: Sql = Sql::both(
+    "SELECT id, lease_holder, lease_until FROM jobs {by jobs_leased} WHERE state = 'running' \
      ORDER BY lease_until LIMIT 10000",
 );
 
 impl Record {
     pub(super) async fn sign_of_life(&self, beat: &Beat) -> Result<(), Error> {
-        for (queue, done, failed) in &beat.ended {
+        let mut tx = self.db.begin().await?;
+        // In one order, so that two workers never wait for each other.
+        let ended: BTreeSet<&(String, u64, u64)> = beat.ended.iter().collect();
+        for (queue, done, failed) in ended {
             let count = |n: &u64| i64::try_from(*n).unwrap_or(i64::MAX);
-            self.db.execute(&ENDED, args![queue, count(done), count(failed)]).await?;
+            tx.execute(&ENDED, args![queue, count(done), count(failed)]).await?;
         }
         if beat.leaving {
-            self.db.execute(&LEAVE, args![&beat.worker]).await?;
-            return Ok(());
+            tx.execute(&LEAVE, args![&beat.worker]).await?;
+            return Ok(tx.commit().await?);
         }
         let json = |value: serde_json::Value| value.to_string();
         let last_claim = beat.last_claim.map(|ago| -super::rows::millis(ago));
@@ -79,8 +82,8 @@ impl Record {
             beat.draining,
             last_claim,
         ];
-        self.db.execute(&BEAT, values).await?;
-        Ok(())
+        tx.execute(&BEAT, values).await?;
+        Ok(tx.commit().await?)
     }
 
     pub(super) async fn crew(&self) -> Result<Vec<WorkerRow>, Error> {

@@ -8,6 +8,7 @@ use super::rows::{millis, moved, moved_columns};
 use super::{Moved, Record};
 use crate::Error;
 use crate::job::{Enqueued, NewJob, Unique};
+use crate::mutations::{Protection, is_off};
 use db::{Dialect, Sql, Tx, Value, args};
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -107,22 +108,12 @@ pub(super) struct Placed<'a> {
 }
 
 impl Record {
-    pub(super) fn check_sizes(&self, jobs: &[NewJob]) -> Result<(), Error> {
-        match jobs.iter().find(|job| job.payload.len() > self.max_payload_bytes) {
-            Some(large) => {
-                let (size_bytes, max_bytes) = (large.payload.len(), self.max_payload_bytes);
-                Err(Error::PayloadTooLarge { size_bytes, max_bytes })
-            }
-            None => Ok(()),
-        }
-    }
-
     pub(super) async fn insert(
         &self,
         tx: &mut Tx,
         jobs: &[NewJob],
     ) -> Result<Vec<Enqueued>, Error> {
-        self.check_sizes(jobs)?;
+        super::limits::check(jobs, self.max_payload_bytes)?;
         self.note_queues(tx, jobs).await?;
         let placed = place(tx, jobs).await?;
         let mut inserted: Vec<Moved> = Vec::with_capacity(jobs.len());
@@ -319,6 +310,7 @@ fn arrays(step: &[Placed<'_>]) -> Vec<Value> {
 
 fn scope_and_key(unique: &Unique) -> (Option<&str>, Option<&str>) {
     match unique {
+        _ if is_off(Protection::Unique) => (None, None),
         Unique::No => (None, None),
         Unique::WhileAlive(key) => (Some("while_alive"), Some(key)),
         Unique::Ever(key) => (Some("ever"), Some(key)),

@@ -39,7 +39,7 @@ macro_rules! ended {
 }
 
 macro_rules! end {
-    ($result:literal, $from:literal) => {
+    ($result:literal, $from:literal, $running:literal) => {
         concat!(
             "UPDATE jobs SET state = ",
             ended!("e.state"),
@@ -53,26 +53,30 @@ macro_rules! end {
             ended!("e.state"),
             " NOT IN ('scheduled', 'ready') THEN {now} END FROM ",
             $from,
-            " WHERE jobs.id = e.id AND jobs.token = e.token AND jobs.state = 'running' \
-             RETURNING lane, jobs.token AS token, ",
+            " WHERE jobs.id = e.id AND jobs.token = e.token AND ",
+            $running,
+            " RETURNING lane, jobs.token AS token, ",
             moved_columns!()
         )
     };
 }
 
 /// id, token, state, delay in ms, attempts given back, result, error: an array of each on
-/// PostgreSQL, one JSON text on SQLite.
+/// PostgreSQL, one JSON text on SQLite. There, `LIMIT` has the text read once, and `+` keeps the
+/// planner from going through all running jobs instead of looking up each id.
 static END: Sql = Sql::each(
     end!(
         "e.result::json",
         "unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], \
-         $7::text[]) AS e(id, token, state, after_ms, refund, result, error)"
+         $7::text[]) AS e(id, token, state, after_ms, refund, result, error)",
+        "jobs.state = 'running'"
     ),
     end!(
         "e.result",
         "(SELECT value ->> 0 AS id, value ->> 1 AS token, value ->> 2 AS state, \
          value ->> 3 AS after_ms, value ->> 4 AS refund, value ->> 5 AS result, \
-         value ->> 6 AS error FROM json_each($1)) AS e"
+         value ->> 6 AS error FROM json_each($1) LIMIT -1) AS e",
+        "+jobs.state = 'running'"
     ),
 );
 
@@ -81,7 +85,7 @@ static LOCK_LANES: Sql =
     Sql::both("SELECT lane FROM lanes WHERE lane = ANY($1) ORDER BY lane {lock}");
 
 /// $1 lanes: their first living jobs go next.
-static UNBLOCK: Sql = Sql::both(concat!(
+pub(super) static UNBLOCK: Sql = Sql::both(concat!(
     "UPDATE jobs SET blocked = FALSE WHERE blocked AND id IN (SELECT (SELECT head.id FROM jobs AS head \
      WHERE head.lane = lanes.lane AND head.state IN ('scheduled', 'ready', 'running') \
      ORDER BY head.lane_seq LIMIT 1) FROM lanes WHERE lanes.lane = ANY($1)) RETURNING ",
@@ -154,9 +158,7 @@ impl Record {
         if lanes.is_empty() {
             return Ok(());
         }
-        if tx.dialect() == Dialect::Postgres {
-            tx.rows(&LOCK_LANES, args![lanes.clone()]).await?;
-        }
+        lock_lanes(tx, &lanes).await?;
         let rows = tx.rows(&UNBLOCK, args![lanes]).await?;
         let heads = rows.iter().map(moved).collect::<Result<Vec<_>, _>>()?;
         self.ring_after(tx, heads);
@@ -167,6 +169,15 @@ impl Record {
         tx.execute(&DELIVERED, args![id]).await?;
         Ok(())
     }
+}
+
+/// Waits for the lanes' counters. Whoever changes waiting jobs of lanes takes these locks before
+/// those of the jobs, as `UNBLOCK` does; running jobs are locked before both.
+pub(super) async fn lock_lanes(tx: &mut Tx, lanes: &[String]) -> Result<(), Error> {
+    if !lanes.is_empty() && tx.dialect() == Dialect::Postgres {
+        tx.rows(&LOCK_LANES, args![lanes.to_vec()]).await?;
+    }
+    Ok(())
 }
 
 async fn keep_attempts(tx: &mut Tx, ends: &[(Ticket, Outcome)]) -> Result<(), Error> {

@@ -23,7 +23,7 @@ const MOST_BYTES: usize = 1 << 20;
 const POSTGRES_WRITERS: usize = 2;
 /// A gathered transaction that waits longer for somebody's lock is given up, so that only the
 /// call that needs the lock goes on to wait for it.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 type Answer = Result<Vec<Enqueued>, Error>;
 
@@ -150,7 +150,7 @@ impl Drop for Turn {
 impl Record {
     /// Puts jobs in, together with other calls if there are any.
     pub(super) async fn enqueue_gathered(&self, jobs: &[NewJob]) -> Answer {
-        self.check_sizes(jobs)?;
+        super::limits::check(jobs, self.max_payload_bytes)?;
         let Some(group) = group(jobs) else { return self.enqueue_alone(jobs).await };
         let is_parallel = group == Group::Plain && self.db.postgres().is_some();
         let most = if is_parallel { POSTGRES_WRITERS } else { 1 };

@@ -9,6 +9,8 @@ use crate::Error;
 use crate::job::{Filter, Found, JobRow, Listed, Page, State};
 use chrono::{DateTime, Utc};
 use db::{Row, Sql, Value, args};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Rows that one statement looks at, at the most.
@@ -27,7 +29,8 @@ macro_rules! page {
              WHERE ($4 IS NULL OR state = $4) AND ($5 IS NULL OR kind = $5) \
              AND ($6 IS NULL OR queue = $6) AND ($7 IS NULL OR principal = $7) \
              AND ($8 IS NULL OR lane = $8) AND ($9 IS NULL OR EXISTS (SELECT 1 FROM job_attributes \
-             AS a WHERE a.name = $9 AND a.value = $10 AND a.job_id = scanned.id)) LIMIT $3"
+             AS a WHERE a.name = $9 AND a.value = $10 AND a.job_id = scanned.id)) \
+             ORDER BY id DESC LIMIT $3"
         )
     };
 }
@@ -104,11 +107,12 @@ impl Record {
         statement: fn(&'static Lead) -> &'static Sql,
         read: impl Fn(&Row) -> Result<(Uuid, T), Error>,
     ) -> Result<Part<T>, Error> {
-        let mut all = Part { found: Vec::new(), floor: None };
+        // By id, what was read last counts: a job may change its state between two leads.
+        let (mut all, mut lowest) = (BTreeMap::new(), None);
         for (lead, state) in leads(filter) {
             let rows = self.db.read(statement(lead), values(filter, page, state)).await?;
             let mut found = rows.iter().map(&read).collect::<Result<Vec<_>, _>>()?;
-            found.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
+            found.sort_unstable_by_key(|(id, _)| Reverse(*id));
             let floor = if found.len() >= page.limit {
                 found.last().map(|(id, _)| *id)
             } else {
@@ -116,18 +120,17 @@ impl Record {
                 let row = self.db.read_one(&lead.floor, values(filter, &scanned, state)).await?;
                 row.map(|row| row.get("id")).transpose()?
             };
-            all.floor = all.floor.max(floor);
-            all.found.extend(found);
+            lowest = lowest.max(floor);
+            all.extend(found.into_iter().map(|(id, row)| (Reverse(id), row)));
         }
-        all.found.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
-        if let Some(floor) = all.floor {
-            all.found.retain(|(id, _)| *id >= floor);
+        let known = |id: Uuid| lowest.is_none_or(|floor| id >= floor);
+        let mut found: Vec<(Uuid, T)> =
+            all.into_iter().map(|(id, row)| (id.0, row)).filter(|(id, _)| known(*id)).collect();
+        if found.len() > page.limit {
+            found.truncate(page.limit);
+            lowest = found.last().map(|(id, _)| *id);
         }
-        if all.found.len() > page.limit {
-            all.found.truncate(page.limit);
-            all.floor = all.found.last().map(|(id, _)| *id);
-        }
-        Ok(all)
+        Ok(Part { found, floor: lowest })
     }
 }
 
@@ -148,7 +151,11 @@ fn leads(filter: &Filter) -> Vec<(&'static Lead, Option<State>)> {
         (None, None) if filter.state.is_none() => return vec![(&ALL, None)],
         (None, None) => &STATE,
     };
-    let states = State::ALL.into_iter().filter(|s| filter.state.is_none_or(|state| state == *s));
+    if let Some(state) = filter.state {
+        return vec![(if state.is_final() { ended } else { &STATE }, Some(state))];
+    }
+    // Jobs go forward through the states in this order; those that went back are met at the end.
+    let states = State::ALL.into_iter().chain([State::Ready, State::Scheduled]);
     states.map(|s| (if s.is_final() { ended } else { &STATE }, Some(s))).collect()
 }
 
@@ -173,4 +180,22 @@ fn values(filter: &Filter, page: &Page, state: Option<State>) -> Vec<Value> {
 fn first_id(at: DateTime<Utc>) -> Uuid {
     let millis = at.timestamp_millis().clamp(0, (1 << 48) - 1).unsigned_abs();
     Uuid::from_u128((u128::from(millis) << 80) | (0x7 << 76) | (0x2 << 62))
+}
+
+/// Every statement of this file, for the planner: name, text, how many values.
+#[cfg(test)]
+pub(super) fn statements() -> Vec<(&'static str, &'static Sql, usize)> {
+    let leads = [
+        ("all", &ALL),
+        ("state", &STATE),
+        ("ended kind", &ENDED_KIND),
+        ("ended queue", &ENDED_QUEUE),
+        ("principal", &PRINCIPAL),
+        ("lane", &LANE),
+        ("attribute", &ATTRIBUTE),
+    ];
+    let all = leads
+        .into_iter()
+        .map(|(name, lead)| [&lead.rows, &lead.ids, &lead.floor].map(|sql| (name, sql, 10)));
+    all.flatten().collect()
 }

@@ -1,9 +1,11 @@
 //! Upkeep, in bounded steps: due jobs become ready, lost ones are taken back, old ones removed.
 
 use super::Record;
+use super::finish::lock_lanes;
 use super::rows::{moved, moved_columns};
 use crate::Error;
 use crate::job::Reaped;
+use crate::mutations::{Protection, is_off};
 use chrono::{DateTime, Utc};
 use db::{Sql, args};
 use std::collections::BTreeSet;
@@ -15,35 +17,40 @@ const STEP: i64 = 1_000;
 const MAX_CRASHES: i64 = 3;
 
 /// $1 limit.
-static PROMOTE: Sql = Sql::both(concat!(
-    "UPDATE jobs SET state = 'ready' WHERE id IN (SELECT id FROM jobs WHERE state = 'scheduled' \
+pub(super) static PROMOTE: Sql = Sql::both(concat!(
+    "UPDATE jobs SET state = 'ready' WHERE id IN (SELECT id FROM jobs {by jobs_scheduled} WHERE state = 'scheduled' \
      AND run_at <= {now} ORDER BY run_at LIMIT $1 {skip locked}) RETURNING ",
     moved_columns!()
 ));
 
-static NEXT_DUE: Sql = Sql::both(
-    "SELECT run_at, {now} AS moment FROM jobs WHERE state = 'scheduled' ORDER BY run_at LIMIT 1",
+pub(super) static NEXT_DUE: Sql = Sql::both(
+    "SELECT run_at, {now} AS moment FROM jobs {by jobs_scheduled} WHERE state = 'scheduled' ORDER BY run_at LIMIT 1",
 );
 
 /// $1 limit: locks jobs whose lease ran out.
-static LOST: Sql = Sql::both(
-    "SELECT id FROM jobs WHERE state = 'running' AND lease_until < {now} \
+pub(super) static LOST: Sql = Sql::both(
+    "SELECT id FROM jobs {by jobs_leased} WHERE state = 'running' AND lease_until < {now} \
      ORDER BY lease_until LIMIT $1 {skip locked}",
 );
 /// Whether there is work for the statements below: the usual answer, no, must not cost a writing
 /// transaction every second.
-static LOOK: Sql = Sql::both(
-    "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND lease_until < {now}) AS lost, \
-     EXISTS (SELECT 1 FROM jobs WHERE expires_at <= {now} AND state IN ('scheduled', 'ready')) \
+pub(super) static LOOK: Sql = Sql::both(
+    "SELECT EXISTS (SELECT 1 FROM jobs {by jobs_leased} WHERE state = 'running' AND lease_until < {now}) AS lost, \
+     EXISTS (SELECT 1 FROM jobs {by jobs_expiring} WHERE expires_at <= {now} AND state IN ('scheduled', 'ready')) \
      AS expired",
 );
 
-/// $1 limit.
+/// $1 limit: jobs to expire. Not locked yet: the locks of their lanes come first.
+pub(super) static EXPIRING: Sql = Sql::both(
+    "SELECT id, lane FROM jobs {by jobs_expiring} WHERE expires_at <= {now} AND state IN ('scheduled', 'ready') \
+     ORDER BY expires_at LIMIT $1",
+);
+
+/// $1 ids.
 static EXPIRE: Sql = Sql::both(concat!(
     "UPDATE jobs SET state = 'expired', finished_at = {now}, error = 'expired before it started' \
-     WHERE id IN (SELECT id FROM jobs WHERE expires_at <= {now} \
-     AND state IN ('scheduled', 'ready') ORDER BY expires_at LIMIT $1 {skip locked}) \
-     RETURNING lane, ",
+     WHERE id IN (SELECT id FROM jobs WHERE id = ANY($1) AND expires_at <= {now} \
+     AND state IN ('scheduled', 'ready') ORDER BY id {skip locked}) RETURNING lane, ",
     moved_columns!()
 ));
 
@@ -58,11 +65,12 @@ static KEEP_CRASH: Sql = Sql::both(
 /// $1 ids, $2 crashes allowed.
 static RECOVER: Sql = Sql::both(concat!(
     "UPDATE jobs SET crashes = crashes + 1, lease_holder = NULL, lease_until = NULL, \
-     state = CASE WHEN crashes + 1 >= $2 OR attempt >= max_attempts THEN 'dead' \
-     WHEN cancel_at IS NOT NULL THEN 'cancelled' ELSE 'ready' END, \
+     state = CASE WHEN cancel_at IS NOT NULL THEN 'cancelled' \
+     WHEN crashes + 1 >= $2 OR attempt >= max_attempts THEN 'dead' ELSE 'ready' END, \
      finished_at = CASE WHEN crashes + 1 >= $2 OR attempt >= max_attempts \
      OR cancel_at IS NOT NULL THEN {now} END, \
-     error = CASE WHEN crashes + 1 >= $2 THEN 'quarantined: its process died ' || $2 || ' times' \
+     error = CASE WHEN cancel_at IS NOT NULL THEN COALESCE(cancel_by, 'cancelled') \
+     WHEN crashes + 1 >= $2 THEN 'quarantined: its process died ' || $2 || ' times' \
      ELSE 'its process died or lost the database' END \
      WHERE id = ANY($1) RETURNING lane, ",
     moved_columns!()
@@ -109,13 +117,22 @@ impl Record {
 
     async fn expire(&self) -> Result<u64, Error> {
         let mut tx = self.db.begin().await?;
-        let rows = tx.rows(&EXPIRE, args![STEP]).await?;
+        let found = tx.rows(&EXPIRING, args![STEP]).await?;
+        let ids = found.iter().map(|row| row.get("id")).collect::<Result<Vec<Uuid>, _>>()?;
+        let lanes = found.iter().map(|row| row.get::<Option<String>>("lane"));
+        let lanes: BTreeSet<String> =
+            lanes.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        lock_lanes(&mut tx, &lanes.into_iter().collect::<Vec<_>>()).await?;
+        let rows = tx.rows(&EXPIRE, args![ids]).await?;
         self.ended(&mut tx, &rows).await?;
         tx.commit().await?;
         Ok(rows.len() as u64)
     }
 
     async fn take_back(&self) -> Result<(u64, u64), Error> {
+        if is_off(Protection::Sweep) {
+            return Ok((0, 0));
+        }
         let mut tx = self.db.begin().await?;
         let lost = tx.rows(&LOST, args![STEP]).await?;
         let ids = lost.iter().map(|row| row.get("id")).collect::<Result<Vec<Uuid>, _>>()?;

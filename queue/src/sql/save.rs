@@ -2,6 +2,7 @@
 //! its holder.
 
 use super::Record;
+use super::limits::check_kept;
 use crate::Error;
 use crate::job::{Save, Ticket};
 use chrono::{DateTime, Utc};
@@ -23,16 +24,16 @@ macro_rules! hold {
 static HOLD: Sql = Sql::each(hold!("$5::text::json"), hold!("$5"));
 
 /// $1 id, $2 token, $3 times, $4 lines (SQLite: one line at a time). The row is locked, so that
-/// numbers follow each other.
+/// numbers follow each other. An attempt that recorded its success itself still has lines to keep.
 static LOG: Sql = Sql::each(
     "INSERT INTO job_logs (job_id, seq, attempt, at, line) \
      SELECT held.id, (SELECT COALESCE(max(seq), 0) FROM job_logs WHERE job_id = $1) + n.nth, \
      held.attempt, n.at, n.line \
-     FROM (SELECT id, attempt FROM jobs WHERE id = $1 AND token = $2 AND state = 'running' {lock}) \
+     FROM (SELECT id, attempt FROM jobs WHERE id = $1 AND token = $2 AND state IN ('running', 'done') {lock}) \
      AS held, unnest($3::timestamptz[], $4::text[]) WITH ORDINALITY AS n(at, line, nth)",
     "INSERT INTO job_logs (job_id, seq, attempt, at, line) \
      SELECT id, (SELECT COALESCE(max(seq), 0) FROM job_logs WHERE job_id = $1) + 1, attempt, $3, $4 \
-     FROM jobs WHERE id = $1 AND token = $2 AND state = 'running'",
+     FROM jobs WHERE id = $1 AND token = $2 AND state IN ('running', 'done')",
 );
 
 static STEP: Sql = Sql::both("SELECT result FROM job_steps WHERE job_id = $1 AND step = $2");
@@ -53,6 +54,9 @@ static KEEP_STEP: Sql = Sql::each(keep_step!("$4::text::json"), keep_step!("$4")
 
 impl Record {
     pub(super) async fn hold(&self, tx: &mut Tx, ticket: Ticket, save: &Save) -> Result<(), Error> {
+        if let Some(text) = &save.checkpoint {
+            check_kept("checkpoint", text, self.max_payload_bytes)?;
+        }
         let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let done = save.progress.map(|progress| count(progress.done));
         let total = save.progress.map(|progress| count(progress.total));
@@ -97,6 +101,7 @@ impl Record {
         step: &str,
         result: &str,
     ) -> Result<(), Error> {
+        check_kept("step's result", result, self.max_payload_bytes)?;
         let values = args![ticket.id, ticket.token, step, result];
         held(ticket, self.db.execute(&KEEP_STEP, values).await?)
     }

@@ -10,8 +10,13 @@ use db::{Row, Sql, args};
 
 macro_rules! counted {
     ($where:literal, $name:literal) => {
+        counted!("jobs", $where, $name)
+    };
+    ($from:literal, $where:literal, $name:literal) => {
         concat!(
-            "(SELECT count(*) FROM (SELECT 1 FROM jobs WHERE queue = q.name AND ",
+            "(SELECT count(*) FROM (SELECT 1 FROM ",
+            $from,
+            " WHERE queue = q.name AND ",
             $where,
             " LIMIT 10000) AS sample) AS ",
             $name
@@ -43,7 +48,11 @@ macro_rules! stats {
             counted!("state = 'scheduled'", "scheduled"),
             ", (SELECT count(*) FROM (SELECT queue FROM jobs WHERE state = 'running' LIMIT 10000) \
              AS held WHERE held.queue = q.name) AS running, ",
-            counted!("state = 'dead' AND finished_at IS NOT NULL", "dead"),
+            counted!(
+                "jobs {by jobs_ended_queue}",
+                "state = 'dead' AND finished_at IS NOT NULL",
+                "dead"
+            ),
             ", (SELECT min(run_at) FROM (SELECT run_at FROM jobs WHERE queue = q.name \
              AND state = 'ready' AND NOT blocked ORDER BY rank, id LIMIT 100) AS first) AS oldest, ",
             last_minute!("done", $minute),
@@ -54,7 +63,7 @@ macro_rules! stats {
     };
 }
 
-static STATS: Sql = Sql::each(
+pub(super) static STATS: Sql = Sql::each(
     stats!("date_trunc('minute', {now} - interval '1 minute')"),
     stats!("strftime('%Y-%m-%dT%H:%M:00.000Z', 'now', '-1 minute')"),
 );

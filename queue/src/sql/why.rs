@@ -8,19 +8,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use db::{Sql, args};
 
 /// $1 lane, $2 place: the head of the lane, and how many go before.
-static LANE_HEAD: Sql = Sql::both(
+pub(super) static LANE_HEAD: Sql = Sql::both(
     "SELECT id, state FROM jobs WHERE lane = $1 AND state IN ('scheduled', 'ready', 'running') \
      AND lane_seq < $2 ORDER BY lane_seq LIMIT 1",
 );
-static LANE_AHEAD: Sql = Sql::both(
+pub(super) static LANE_AHEAD: Sql = Sql::both(
     "SELECT count(*) AS jobs FROM (SELECT 1 FROM jobs WHERE lane = $1 \
      AND state IN ('scheduled', 'ready', 'running') AND lane_seq < $2 LIMIT 10000) AS sample",
 );
 
 /// $1 id: how many of its queue are claimed before it.
-static TURN: Sql = Sql::both(
+pub(super) static TURN: Sql = Sql::both(
     "SELECT (SELECT count(*) FROM (SELECT 1 FROM jobs AS ahead WHERE ahead.queue = me.queue \
-     AND ahead.state = 'ready' AND NOT ahead.blocked AND (ahead.rank < me.rank \
+     AND ahead.state = 'ready' AND NOT ahead.blocked AND ahead.rank <= me.rank AND (ahead.rank < me.rank \
      OR ahead.rank = me.rank AND ahead.id < me.id) LIMIT 10000) AS sample) AS jobs, \
      {now} AS moment FROM jobs AS me WHERE me.id = $1",
 );

@@ -3,20 +3,31 @@
 //! A case is a function of a [`Stage`] and never asks which engine it got. What only one
 //! deployment can promise is in `distributed_only.rs` and `postgres_only.rs`.
 
+mod act;
+mod attributes;
 mod claim;
+mod crew;
 mod distributed_only;
 mod enqueue;
+mod expiry;
 mod finish;
 mod gather;
 mod lane;
+mod list;
+mod pause;
 mod postgres_only;
+mod priority;
 mod read;
 mod ready;
 mod reap;
 mod retention;
+mod save;
 mod stage;
+mod stats;
+mod storm;
 mod unique;
 mod wait;
+mod why;
 
 use stage::Stage;
 
@@ -121,4 +132,53 @@ conformance! {
     retention::only_finished_jobs_past_their_time_are_removed,
     retention::removal_goes_in_steps,
     retention::a_key_that_was_for_ever_is_free_once_its_job_is_gone,
+    act::a_waiting_job_is_cancelled_at_once,
+    act::a_cancelled_job_lets_its_lane_go_on,
+    act::a_running_job_is_asked_to_stop_from_anywhere,
+    act::a_cancel_is_never_forgotten_over_an_end_that_waits_again,
+    act::success_before_the_cancel_is_noticed_counts,
+    act::a_job_asked_to_stop_whose_process_died_is_cancelled,
+    act::a_job_with_a_bad_end_is_retried_by_hand,
+    act::a_retried_job_goes_to_the_end_of_its_lane,
+    act::a_retry_that_would_make_a_twin_is_refused,
+    act::a_scheduled_job_is_made_ready_now,
+    act::only_a_job_with_an_end_is_deleted,
+    act::what_a_state_does_not_allow_is_refused_and_changes_nothing,
+    act::cancels_meet_ends_in_busy_lanes,
+    pause::a_paused_queue_gives_nothing_until_it_resumes,
+    pause::a_paused_kind_lets_the_others_pass,
+    pause::a_pause_until_a_time_ends_by_itself,
+    pause::a_pause_says_who_and_why_and_the_last_one_counts,
+    expiry::a_job_that_waited_too_long_expires_and_is_not_claimed,
+    expiry::a_scheduled_job_expires_before_its_time,
+    expiry::an_expired_head_does_not_block_its_lane,
+    expiry::a_job_that_has_started_does_not_expire,
+    priority::what_waited_ten_minutes_goes_before_fresh_urgent_jobs,
+    priority::each_step_of_priority_is_a_minute,
+    priority::a_retried_job_waits_from_its_new_time_on,
+    save::a_checkpoint_is_there_for_the_next_attempt,
+    save::a_former_holder_keeps_nothing,
+    save::lines_are_kept_in_order_with_their_attempt,
+    save::a_step_is_kept_once_for_the_whole_job,
+    save::a_checkpoint_or_result_above_the_limit_is_refused,
+    attributes::a_job_is_found_by_what_it_is_about,
+    attributes::a_superfluous_job_leaves_no_attributes,
+    attributes::too_many_or_too_long_attributes_are_refused_whole,
+    list::every_filter_gives_what_it_says_and_all_of_it,
+    list::a_list_between_two_instants_has_what_came_between_them,
+    list::pages_have_no_gaps_and_no_doubles_while_jobs_come_and_go,
+    list::what_lies_behind_ten_thousand_others_is_found_on_a_later_page,
+    crew::a_worker_is_shown_with_what_it_does_and_holds,
+    crew::a_silent_worker_is_not_alive_and_a_leaving_one_is_gone,
+    crew::ends_of_all_workers_are_counted_by_the_minute,
+    why::a_job_that_only_waits_its_turn_says_how_many_go_first,
+    why::pauses_lanes_times_and_failures_are_named,
+    why::a_queue_or_kind_without_a_living_worker_is_named,
+    stats::every_state_is_counted_where_it_belongs,
+    stats::a_queue_that_was_used_once_stays_known,
+    stats::a_count_stops_at_ten_thousand,
+    storm::twenty_thousand_jobs_of_the_same_second_all_run_once,
+    storm::three_thousand_jobs_that_expire_together_go_in_steps,
+    storm::two_thousand_jobs_are_cancelled_and_retried_in_one_call,
+    storm::the_lanes_of_a_dead_worker_go_on_in_order,
 }

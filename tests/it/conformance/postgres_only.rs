@@ -3,6 +3,7 @@
 use super::gather::{at_once, whole_or_not_there};
 use super::stage::{QUEUE, Stage, done, finish, job, put, take, take_one, until};
 use db::{Sql, args};
+use queue::{Filter, NewJob, Page, State};
 use std::time::Duration;
 use tests::stores::{Deployment, Postgres};
 
@@ -109,5 +110,64 @@ async fn a_session_that_stands_still_in_a_transaction_is_ended_and_may_try_again
     let error = tx.execute(&LIMIT, args![]).await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     drop(tx);
+    stage.close().await;
+}
+
+/// Promise 13 by the server's own counters: what is read for a page, the figures or a reason
+/// does not grow with the record.
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_touches_as_many_rows_in_a_large_record_as_in_a_small_one() {
+    static TOUCHED: Sql = Sql::both(
+        "SELECT CAST(seq_tup_read AS bigint) AS walked, CAST(idx_tup_fetch AS bigint) AS fetched \
+         FROM pg_stat_user_tables WHERE relname = 'jobs'",
+    );
+    static ANALYZE: Sql = Sql::both("ANALYZE");
+    let Some(stage) = Stage::open(Deployment::Postgres).await else { return };
+    for number in 0..12 {
+        let about = vec![("a".to_owned(), (number % 2).to_string())];
+        let jobs: Vec<NewJob> = (0..1_000)
+            .map(|_| NewJob { attributes: about.clone(), principal: Some("p".into()), ..job() })
+            .collect();
+        stage.enqueue(&jobs).await.unwrap();
+        if number < 9 {
+            let held = take(&stage, 1_000).await;
+            let ends: Vec<_> = held.iter().map(|job| (job.ticket, done())).collect();
+            stage.finish(&ends).await.unwrap();
+        }
+    }
+    let last = put(&stage, job()).await;
+    stage.db().execute(&ANALYZE, args![]).await.unwrap();
+    // A session tells what it counted when it ends, at the latest.
+    let counted = async || {
+        let db = stage.another().await;
+        let row = db.db().read_one(&TOUCHED, args![]).await.unwrap().unwrap();
+        db.db().close().await;
+        (row.get::<i64>("walked").unwrap(), row.get::<i64>("fetched").unwrap())
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let filters = [
+        Filter::default(),
+        Filter { state: Some(State::Done), ..Filter::default() },
+        Filter { kind: some("test"), ..Filter::default() },
+        Filter { queue: some(QUEUE), ..Filter::default() },
+        Filter { principal: some("p"), ..Filter::default() },
+        Filter { attribute: Some(("a".into(), "1".into())), ..Filter::default() },
+    ];
+    // The attribute's rows are put in order before the page is cut, up to ten thousand.
+    for (filters, bound) in [(&filters[..5], 500), (&filters[5..], 20_000)] {
+        let before = counted().await;
+        let reader = stage.another().await;
+        for filter in filters {
+            let page = Page { limit: 10, before: None };
+            assert_eq!(reader.list(filter, &page).await.unwrap().rows.len(), 10, "{filter:?}");
+        }
+        reader.workers().await.unwrap();
+        reader.cancels(&[]).await.unwrap();
+        assert_eq!(reader.get(last).await.unwrap().unwrap().id, last);
+        reader.db().close().await;
+        let after = counted().await;
+        assert_eq!(after.0 - before.0, 0, "rows walked without an index");
+        assert!(after.1 - before.1 < bound, "{} rows fetched", after.1 - before.1);
+    }
     stage.close().await;
 }

@@ -12,7 +12,7 @@ use tests::stores::{Deployment, postgres};
 fn every_command_helps_and_names_its_flags() {
     let dir = scratch_dir("help");
     let everywhere = ["--config", "--database-url", "--redis-url", "--log-format", "--log-filter"];
-    let commands: [(&[&str], &[&str]); 23] = [
+    let commands: [(&[&str], &[&str]); 24] = [
         (
             &[],
             &[
@@ -26,6 +26,7 @@ fn every_command_helps_and_names_its_flags() {
                 "queues",
                 "dead",
                 "schedules",
+                "bench",
                 "Examples:",
             ],
         ),
@@ -35,6 +36,7 @@ fn every_command_helps_and_names_its_flags() {
         (&["scheduler"], &[]),
         (&["migrate"], &[]),
         (&["seed"], &["FILE"]),
+        (&["bench"], &["--jobs", "--json", "--clear", "latency", "removes its own"]),
         (&["jobs"], &["list", "show", "why", "tail", "enqueue", "Examples:", "Exit codes:"]),
         (&["jobs", "why"], &["ID", "--json"]),
         (&["jobs", "tail"], &["ID", "--json", "Exit codes:"]),

@@ -1,6 +1,7 @@
 //! The program as people run it: its commands, its settings, and its roles as processes that are
 //! stopped, killed and frozen.
 
+mod bench;
 mod commands;
 mod disk;
 mod kills;

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use tests::script::Script;
 use tests::stores::{Deployment, Stores};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// A case waits this long for something that must happen; a busy machine is slow, not wrong.
@@ -47,14 +46,19 @@ pub(super) struct Floor {
 
 /// A worker process's heart, in this process.
 pub(super) struct Worker {
-    shutdown: CancellationToken,
+    shutdown: worker::Shutdown,
     running: JoinHandle<Result<(), worker::Error>>,
 }
 
 impl Worker {
     /// Asks it to stop, as SIGTERM does.
     pub(super) fn shut_down(&self) {
-        self.shutdown.cancel();
+        self.shutdown.begun.cancel();
+    }
+
+    /// Asks a second time.
+    pub(super) fn shut_down_at_once(&self) {
+        self.shutdown.at_once.cancel();
     }
 
     /// Waits until it has stopped, which must be no error.
@@ -104,7 +108,7 @@ impl Floor {
     /// A worker with an engine of its own, as a process of its own would have it.
     pub(super) async fn worker_with(&self, settings: worker::Settings, catalog: Catalog) -> Worker {
         let engine = self.stores.engine().await;
-        let shutdown = CancellationToken::new();
+        let shutdown = worker::Shutdown::default();
         let services = Services {
             engine: Arc::clone(&engine),
             sales: records::ventes::Policy {

@@ -1,8 +1,10 @@
 //! What a worker promises, shown by the scriptable kind and [`worker::run`] in this process, on
 //! all three deployments.
 
+mod cancel;
 mod drain;
 mod floor;
+mod keep;
 mod lease;
 mod load;
 mod outage;
@@ -53,6 +55,20 @@ on_every_deployment! {
     drain::running_jobs_finish_and_nothing_new_is_claimed,
     drain::at_the_grace_deadline_the_rest_is_handed_over_unspent,
     drain::an_idle_worker_stops_at_once,
+    cancel::a_running_handler_is_told_within_a_second,
+    cancel::a_handler_that_finishes_all_the_same_is_done,
+    cancel::a_deaf_handler_is_dropped_after_its_grace,
+    cancel::a_cancel_is_not_forgotten_when_the_worker_stops,
+    cancel::a_job_may_have_a_time_limit_of_its_own,
+    keep::a_drained_handler_goes_on_elsewhere_from_its_checkpoint,
+    keep::a_job_handed_back_without_need_does_not_run_in_circles,
+    keep::the_grace_time_ends_when_asked_twice,
+    keep::lines_are_there_however_the_attempt_ends,
+    keep::lines_are_seen_while_the_job_runs,
+    keep::an_attempt_keeps_a_thousand_lines,
+    keep::a_step_outside_is_done_once_over_crashes_and_failures,
+    keep::a_former_holder_does_not_do_the_step,
+    keep::a_worker_is_seen_while_it_lives,
     load::as_many_jobs_run_at_once_as_the_queue_has_slots,
     load::a_full_queue_does_not_starve_another,
     load::two_thousand_jobs_that_do_nothing_are_quick,
