@@ -11,9 +11,12 @@ mod delivery;
 mod error;
 mod events;
 mod feed;
+mod gate;
 mod health;
+mod idempotency;
 mod jobs;
 mod limits;
+mod load;
 mod observe;
 mod openapi;
 mod pauses;
@@ -60,6 +63,7 @@ pub struct State {
     /// Deliveries that are being recorded; shutdown waits for them.
     marking: TaskTracker,
     gauges: Arc<health::Gauges>,
+    load: Arc<load::Load>,
     streams: events::Streams,
     feed: feed::Feed,
     /// Fires when the process stops: streams end then.
@@ -87,6 +91,7 @@ impl State {
             marks: delivery::Marks::default(),
             marking: TaskTracker::new(),
             gauges: Arc::default(),
+            load: Arc::default(),
             streams,
             feed: feed::Feed::default(),
             stopping: CancellationToken::new(),

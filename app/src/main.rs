@@ -29,7 +29,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use store::Patience;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 /// Wrong usage or settings, as clap has it; any other failure is 1.
 const USAGE: u8 = 2;
@@ -181,12 +180,15 @@ fn api_state(
         requests_per_minute: settings.limits.requests_per_minute,
         unfinished_per_principal: settings.limits.unfinished_per_principal,
         max_body_bytes: settings.limits.body_bytes,
+        max_payload_bytes: settings.limits.payload_bytes,
+        max_queue_age: settings.limits.queue_age,
         max_connections: settings.api.max_connections,
         shutdown_grace: settings.api.shutdown,
         redis_prefix: format!("{}:", settings.redis.prefix),
         ..defaults
     };
-    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings), Arc::clone(catalog))
+    let redis = store::limiter(settings);
+    api::State::new(Arc::clone(engine), api, metrics, redis, Arc::clone(catalog))
 }
 
 fn start_worker(
