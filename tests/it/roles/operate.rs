@@ -102,6 +102,9 @@ pub(super) async fn a_job_is_put_in_explained_and_followed_to_its_end(stores: St
     let status = tail.wait(super::PATIENCE).await.unwrap();
     assert_eq!(status.code(), Some(3), "{}", tail.log());
     assert!(tail.log().contains("last words") && tail.log().contains("dead: no paper"));
+    for once in ["one\\u001b", "last words", "progress  1 of 2", "running, attempt 1"] {
+        assert_eq!(tail.log().matches(once).count(), 1, "{once}: {}", tail.log());
+    }
     let again = desk.ask(&["jobs", "tail", &name, "--json"]);
     let events: Vec<Value> =
         again.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -128,7 +131,7 @@ pub(super) async fn a_job_is_put_in_explained_and_followed_to_its_end(stores: St
 
 pub(super) async fn queues_and_workers_are_shown_paused_and_resumed(stores: Stores) {
     let engine = stores.engine().await;
-    let desk = Desk::on(stores);
+    let mut desk = Desk::on(stores);
     engine.enqueue(&[NewJob::new("tidy", "shelf", "{}")]).await.unwrap();
     let paused = desk.json(0, &["queues", "pause", "shelf", "--for", "10m", "--reason", "moving"]);
     assert_eq!((&paused["by"], &paused["reason"]), (&json!("cli:ada"), &json!("moving")));
@@ -166,6 +169,17 @@ pub(super) async fn queues_and_workers_are_shown_paused_and_resumed(stores: Stor
     assert!(table.contains("hand-1") && table.contains("draining") && table.contains("shelf=4"));
     let row = engine.get(held[0].ticket.id).await.unwrap().unwrap();
     assert_eq!(row.state, State::Running);
+
+    // A real worker shows itself, and takes its name away when it stops.
+    desk.app.start_worker();
+    let served = |desk: &Desk| {
+        let workers = desk.json(0, &["workers"])["workers"].as_array().unwrap().clone();
+        workers.iter().filter(|worker| worker["kinds"].to_string().contains("prune_jobs")).count()
+    };
+    until("the worker is shown", async || served(&desk) == 1).await;
+    desk.app.workers[0].terminate();
+    assert!(desk.app.workers[0].wait(super::PATIENCE).await.is_some());
+    assert_eq!(served(&desk), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
