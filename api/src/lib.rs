@@ -54,7 +54,6 @@ use tokio_util::task::TaskTracker;
 #[derive(Clone)]
 pub struct State {
     engine: Arc<dyn Engine>,
-    /// The kinds this process knows.
     settings: Arc<Settings>,
     metrics: PrometheusHandle,
     limits: Arc<Limits>,
@@ -68,6 +67,7 @@ pub struct State {
     feed: feed::Feed,
     /// Fires when the process stops: streams end then.
     stopping: CancellationToken,
+    /// The kinds this process knows.
     catalog: Arc<Catalog>,
 }
 
