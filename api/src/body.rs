@@ -49,6 +49,19 @@ pub(crate) async fn json<T: serde::de::DeserializeOwned>(
     serde_json::from_slice(&bytes).map_err(|error| ApiError::Invalid(format!("body: {error}")))
 }
 
+/// The same where a body may be missing.
+pub(crate) async fn json_or_default<T: serde::de::DeserializeOwned + Default>(
+    headers: &HeaderMap,
+    body: Body,
+    settings: &Settings,
+) -> Result<T, ApiError> {
+    let bytes = read(headers, body, settings).await?;
+    if bytes.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&bytes).map_err(|error| ApiError::Invalid(format!("body: {error}")))
+}
+
 fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
     let Some(value) = values.next() else { return Ok(Encoding::Identity) };

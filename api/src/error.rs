@@ -42,6 +42,8 @@ pub(crate) enum ApiError {
     TooManyPending,
     #[error("valid credentials are needed")]
     Unauthorized,
+    #[error("this process serves as many streams as it may")]
+    TooManyStreams,
     #[error("these credentials do not allow it")]
     Forbidden,
     #[error("there is nothing here")]
@@ -113,6 +115,7 @@ impl ApiError {
             Self::UnsupportedType => (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
             Self::RateLimited { .. } => (S::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED"),
             Self::TooManyPending => (S::TOO_MANY_REQUESTS, "TOO_MANY_PENDING"),
+            Self::TooManyStreams => (S::SERVICE_UNAVAILABLE, "TOO_MANY_STREAMS"),
             Self::Unauthorized => (S::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::Forbidden => (S::FORBIDDEN, "FORBIDDEN"),
             Self::NotFound => (S::NOT_FOUND, "NOT_FOUND"),
@@ -157,7 +160,7 @@ impl ApiError {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
             Self::TooManyPending => Some(Duration::from_secs(1)),
-            Self::Unavailable(_) => Some(Duration::from_secs(2)),
+            Self::Unavailable(_) | Self::TooManyStreams => Some(Duration::from_secs(2)),
             _ => None,
         }
     }

@@ -6,23 +6,31 @@
 mod accept;
 mod auth;
 mod body;
+mod dead;
 mod delivery;
 mod error;
+mod events;
+mod feed;
 mod health;
 mod jobs;
 mod limits;
 mod observe;
 mod openapi;
+mod pauses;
 mod prefer;
+mod queues;
+mod schedules;
 mod server;
 mod settings;
 mod trace;
 mod ventes;
 mod wire;
+mod workers;
 
 pub use server::serve;
 pub use settings::Settings;
 
+use ::jobs::Catalog;
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
@@ -32,12 +40,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Engine;
 use redis::aio::ConnectionManager;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What every request is handled with; clones share it.
 #[derive(Clone)]
 pub struct State {
     engine: Arc<dyn Engine>,
+    /// The kinds this process knows.
     settings: Arc<Settings>,
     metrics: PrometheusHandle,
     limits: Arc<Limits>,
@@ -46,6 +56,11 @@ pub struct State {
     /// Deliveries that are being recorded; shutdown waits for them.
     marking: TaskTracker,
     gauges: Arc<health::Gauges>,
+    streams: events::Streams,
+    feed: feed::Feed,
+    /// Fires when the process stops: streams end then.
+    stopping: CancellationToken,
+    catalog: Arc<Catalog>,
 }
 
 impl State {
@@ -55,7 +70,9 @@ impl State {
         settings: Settings,
         metrics: PrometheusHandle,
         redis: Option<ConnectionManager>,
+        catalog: Arc<Catalog>,
     ) -> Self {
+        let streams = events::Streams::new(settings.max_streams);
         let limits = Limits::new(settings.requests_per_minute, redis, &settings.redis_prefix);
         Self {
             engine,
@@ -66,6 +83,10 @@ impl State {
             marks: delivery::Marks::default(),
             marking: TaskTracker::new(),
             gauges: Arc::default(),
+            streams,
+            feed: feed::Feed::default(),
+            stopping: CancellationToken::new(),
+            catalog,
         }
     }
 }
@@ -86,14 +107,34 @@ impl Route {
     pub(crate) fn post<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
         Self { method: "post", path, handler: routing::post(handler) }
     }
+
+    pub(crate) fn put<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "put", path, handler: routing::put(handler) }
+    }
+
+    pub(crate) fn delete<H: Handler<T, State>, T: 'static>(path: &'static str, handler: H) -> Self {
+        Self { method: "delete", path, handler: routing::delete(handler) }
+    }
 }
 
 /// Every route that is served, besides the rendered description.
 fn routes() -> Vec<Route> {
-    [ventes::routes(), jobs::routes(), health::routes(), openapi::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        ventes::routes(),
+        jobs::routes(),
+        queues::routes(),
+        pauses::routes(),
+        workers::routes(),
+        dead::routes(),
+        events::routes(),
+        feed::routes(),
+        schedules::routes(),
+        health::routes(),
+        openapi::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn router(state: State) -> Router {

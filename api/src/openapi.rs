@@ -13,13 +13,24 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 #[openapi(
     info(title = "Relais", description = "Sales in, answers out; everything between is a job."),
     paths(
-        crate::ventes::push, crate::jobs::show, crate::health::live, crate::health::ready,
+        crate::ventes::push, crate::jobs::show,
+        crate::queues::list, crate::queues::show, crate::pauses::list, crate::pauses::pause_queue,
+        crate::pauses::resume_queue, crate::pauses::pause_kind, crate::pauses::resume_kind,
+        crate::workers::list, crate::dead::list, crate::dead::requeue,
+        crate::dead::requeue_by_suffix, crate::dead::requeue_many, crate::events::follow,
+        crate::feed::listen, crate::schedules::list, crate::schedules::create,
+        crate::schedules::show, crate::schedules::replace, crate::schedules::remove,
+        crate::schedules::pause, crate::schedules::resume, crate::schedules::trigger,
+        crate::schedules::preview, crate::schedules::try_out, crate::schedules::ticks,
+        crate::health::live, crate::health::ready,
         crate::health::metrics, describe,
     ),
     modifiers(&Credentials, &WithoutSlash),
     tags(
         (name = "ventes", description = "Sales of the shops' terminals"),
         (name = "jobs", description = "What was accepted, and what became of it"),
+        (name = "queues", description = "For operators: queues, pauses, workers, dead jobs"),
+        (name = "schedules", description = "What is put in at set times"),
         (name = "health", description = "For those who watch over the process"),
     )
 )]

@@ -4,7 +4,7 @@
 use crate::delivery::{Delivery, Sent};
 use crate::error::ApiError;
 use crate::wire::{Socket, Wire};
-use crate::{State, observe, router};
+use crate::{State, feed, observe, router};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures::future::{BoxFuture, FutureExt};
@@ -52,6 +52,8 @@ pub async fn serve(
     let connections = TaskTracker::new();
     let aborted = CancellationToken::new();
     let room = Arc::new(Semaphore::new(state.settings.max_connections));
+    let state = State { stopping: shutdown.clone(), ..state };
+    let feed = tokio::spawn(feed::keep(state.clone()));
     let service = router(state.clone());
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
     loop {
@@ -75,6 +77,7 @@ pub async fn serve(
         aborted.cancel();
         connections.wait().await;
     }
+    feed.abort();
     state.marking.close();
     state.marking.wait().await;
     Ok(())

@@ -27,6 +27,8 @@ pub struct Settings {
     pub keep_alive: Duration,
     /// Open connections of this process.
     pub max_connections: usize,
+    /// Streams of events of this process.
+    pub max_streams: usize,
     /// How long a store may take to answer before it counts as unavailable.
     pub store_timeout: Duration,
     /// How long running requests may take to finish once shutdown has begun.
@@ -49,6 +51,7 @@ impl Default for Settings {
             header_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),
             max_connections: 16_384,
+            max_streams: 1_000,
             store_timeout: Duration::from_secs(1),
             shutdown_grace: Duration::from_secs(10),
             redis_prefix: "relais:".to_owned(),

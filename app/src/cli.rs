@@ -2,6 +2,7 @@
 //!
 //! Flags that are settings stay text here: they are checked with all other settings.
 
+use crate::bench::Bench;
 use clap::{Args, Parser, Subcommand};
 use queue::{Filter, Page, State};
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ Examples:
   relais seed shops.json                  load shops, terminals, articles and API keys
   relais jobs list --state dead           what failed for good
   relais jobs show 0198c1d2-…             one job with every error
+  relais bench --jobs 100000              how fast this deployment is
+  relais schedules preview verify_stock   when it ticks next
 
 Settings come from, the last one wins: compiled-in defaults, a file (--config, RELAIS_CONFIG or
 ./relais.toml), ./.env, the environment (DATABASE_URL, REDIS_URL, RELAIS_<SECTION>_<KEY>), flags.
@@ -97,6 +100,12 @@ pub(crate) enum Command {
     /// Look at jobs
     #[command(subcommand)]
     Jobs(Jobs),
+    /// Measure this deployment with jobs that do nothing
+    #[command(long_about = crate::bench::ABOUT)]
+    Bench(Bench),
+    /// Look at schedules and steer them
+    #[command(subcommand)]
+    Schedules(crate::schedules::Schedules),
 }
 
 #[derive(Debug, Args)]
@@ -170,6 +179,16 @@ impl List {
 impl Cli {
     pub(crate) fn config(&self) -> Option<&std::path::Path> {
         self.shared.config.as_deref()
+    }
+
+    /// The flags for every command as they were given, for another process of this program.
+    pub(crate) fn shared_flags(&self) -> Vec<String> {
+        let config = self.config().map(|file| format!("--config={}", file.display()));
+        let given = self.flags();
+        config
+            .into_iter()
+            .chain(given.iter().map(|(flag, _, value)| format!("{flag}={value}")))
+            .collect()
     }
 
     /// The flags that were given: name, setting, value.

@@ -1,10 +1,12 @@
 //! The composition root: settings → logs → stores → roles.
 
+mod bench;
 mod cli;
 mod crew;
 mod demo;
 mod escape;
 mod listing;
+mod schedules;
 mod settings;
 mod shutdown;
 mod store;
@@ -43,7 +45,8 @@ async fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    match run(cli.command, settings, catalog).await {
+    let flags = cli.shared_flags();
+    match run(cli.command, settings, catalog, flags).await {
         Ok(code) => code,
         Err(error) => {
             terminal::complain(&escape::escaped_lines(&format!("{error:#}")));
@@ -52,7 +55,12 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::Result<ExitCode> {
+async fn run(
+    command: Command,
+    settings: Settings,
+    catalog: Catalog,
+    flags: Vec<String>,
+) -> anyhow::Result<ExitCode> {
     telemetry::start_logs(&settings.log)?;
     let roles = match command {
         Command::Jobs(Jobs::List(list)) => {
@@ -69,6 +77,10 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             show(&settings, id, json).await?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Schedules(command) => {
+            schedules::run(command, &settings, &catalog).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Command::Migrate => {
             let shutdown = shutdown::on_signals()?.stop;
             let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
@@ -83,6 +95,7 @@ async fn run(command: Command, settings: Settings, catalog: Catalog) -> anyhow::
             terminal::print(&format!("loaded: {loaded}"))?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Bench(bench) => return bench::run(&bench, &settings, &flags).await,
         Command::Up { demo, .. } => Roles { api: true, worker: true, scheduler: true, demo },
         Command::Api { .. } => Roles { api: true, ..Roles::default() },
         Command::Worker { .. } => Roles { worker: true, ..Roles::default() },
@@ -157,7 +170,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
             format!("`api.bind`: {bind} cannot be listened on; choose another with --bind")
         })?;
         let address = listener.local_addr()?;
-        let state = api_state(&settings, &engine, metrics);
+        let state = api_state(&settings, &engine, &catalog, metrics);
         crew.start("api", api::serve(listener, state, shutdown.clone()));
         if roles.demo {
             terminal::print(&demo::what_to_try(address, &settings.database.url))?;
@@ -178,6 +191,7 @@ async fn serve(settings: Settings, catalog: Catalog, roles: Roles) -> anyhow::Re
 fn api_state(
     settings: &Settings,
     engine: &Arc<dyn Engine>,
+    catalog: &Arc<Catalog>,
     metrics: PrometheusHandle,
 ) -> api::State {
     let defaults = api::Settings::default();
@@ -193,7 +207,7 @@ fn api_state(
         redis_prefix: format!("{}:", settings.redis.prefix),
         ..defaults
     };
-    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings))
+    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings), Arc::clone(catalog))
 }
 
 fn start_worker(

@@ -19,8 +19,8 @@ pub(crate) use problem::Problems;
 use db::DatabaseUrl;
 use jobs::Catalog;
 use layers::Layers;
+use queue::schedule::Definition;
 use reader::Reader;
-use scheduler::Schedule;
 use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     pub(crate) sales: records::ventes::Policy,
     pub(crate) log: Log,
     pub(crate) nas: Nas,
-    pub(crate) schedules: Vec<Schedule>,
+    pub(crate) schedules: Vec<Definition>,
 }
 
 #[derive(Debug)]

@@ -31,6 +31,23 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Collision(_) | Self::Full(_))
     }
+
+    /// The same outage, to be told to somebody else who waited for the same transaction; `None` if
+    /// this is not about the database but about what it was asked.
+    pub fn outage(&self) -> Option<Self> {
+        use sqlx::Error as E;
+        let copy = |source: &E| match source {
+            E::PoolTimedOut => E::PoolTimedOut,
+            E::PoolClosed => E::PoolClosed,
+            E::Io(error) => E::Io(std::io::Error::new(error.kind(), error.to_string())),
+            other => E::Io(std::io::Error::other(other.to_string())),
+        };
+        match self {
+            Self::Full(source) => Some(Self::Full(copy(source))),
+            Self::Unavailable(source) => Some(Self::Unavailable(copy(source))),
+            _ => None,
+        }
+    }
 }
 
 impl From<sqlx::Error> for Error {

@@ -9,6 +9,7 @@ mod context;
 mod failure;
 mod job;
 pub mod kinds;
+mod known;
 mod log;
 mod retry;
 

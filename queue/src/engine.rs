@@ -83,6 +83,10 @@ pub trait Engine: Control {
     /// Removes at most `limit` jobs whose retention has passed; returns how many.
     async fn prune(&self, retention: Retention, limit: u32) -> Result<u64, Error>;
 
+    /// Removes at most `limit` jobs of `queue`, waiting or ended, whatever their age; returns how
+    /// many. Those that are held stay, and so do those that wait in a lane.
+    async fn clear(&self, queue: &str, limit: u32) -> Result<u64, Error>;
+
     /// Proves that every store answers.
     async fn ping(&self) -> Result<(), Error>;
 
@@ -126,7 +130,8 @@ pub fn open(db: Db, settings: &Settings) -> Result<Arc<dyn Engine>, Error> {
         }
     };
     let max_payload_bytes = settings.max_payload_bytes;
-    Ok(Arc::new(Record { db, bell, index, max_payload_bytes, known_queues: Arc::default() }))
+    let (gather, known_queues) = (Arc::default(), Arc::default());
+    Ok(Arc::new(Record { db, bell, index, max_payload_bytes, gather, known_queues }))
 }
 
 const SQLITE_WITH_REDIS: &str = "SQLite together with Redis is not a deployment: Redis serves many \

@@ -11,7 +11,9 @@ mod control;
 mod engine;
 mod error;
 mod job;
+pub mod mutations;
 mod redis;
+pub mod schedule;
 mod sql;
 
 pub use control::{
@@ -23,3 +25,4 @@ pub use job::{
     Attempt, Claim, Claimed, Enqueued, Filter, Found, JobRow, Listed, NewJob, Outcome, Page,
     Progress, QueueStats, Reaped, Retention, Save, State, Ticket, Unique,
 };
+pub use sql::schedules;

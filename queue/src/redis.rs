@@ -31,7 +31,8 @@ pub(crate) struct Index {
     link: Arc<Link>,
     keys: keys::Keys,
     filled: Arc<Mutex<HashMap<String, Instant>>>,
-    swept: Arc<Mutex<HashMap<String, Instant>>>,
+    /// Queues that this process claims from, and when it last showed their first jobs.
+    swept: Arc<Mutex<HashMap<String, Option<Instant>>>>,
     id: Uuid,
 }
 
@@ -59,7 +60,7 @@ pub(crate) fn start(bell: &Arc<Bell>, url: &str, prefix: &str) -> Result<Index, 
 impl Index {
     /// Takes the ids that come first; whoever got them must claim their rows.
     pub(crate) async fn pop(&self, queue: &str, limit: usize) -> Result<Vec<Uuid>, Unreachable> {
-        lock(&self.swept).entry(queue.to_owned()).or_insert_with(Instant::now);
+        lock(&self.swept).entry(queue.to_owned()).or_default();
         let mut pipe = redis::pipe();
         pipe.cmd("ZPOPMIN").arg(self.keys.ready(queue)).arg(limit.min(STEP));
         let (popped,): (Vec<(Vec<u8>, f64)>,) = self.link.run(&pipe).await?;
@@ -95,13 +96,15 @@ impl Index {
         due
     }
 
-    /// Queues that this process claims from and whose first jobs are to be shown again.
+    /// Queues that this process claims from and whose first jobs are to be shown again; at once by
+    /// a new process, since processes that are killed often would never come to it.
     pub(crate) fn take_sweeps(&self) -> Vec<String> {
         let now = Instant::now();
         let mut swept = lock(&self.swept);
-        let due = swept.iter_mut().filter(|(_, last)| now.duration_since(**last) >= SWEEP_EVERY);
+        let is_due = |last: &Instant| now.duration_since(*last) >= SWEEP_EVERY;
+        let due = swept.iter_mut().filter(|(_, last)| last.as_ref().is_none_or(is_due));
         due.map(|(queue, last)| {
-            *last = now;
+            *last = Some(now);
             queue.clone()
         })
         .collect()
@@ -116,12 +119,20 @@ impl Index {
 
 #[async_trait]
 impl Carrier for Index {
-    /// Index first, then ring: whoever hears finds the jobs there.
+    /// Index first, then ring, few jobs in one round trip: whoever hears finds the jobs there.
     async fn carry(&self, gathered: &Gathered) -> Result<(), String> {
-        for (queue, entries) in &gathered.ready {
-            self.add(queue, entries).await.map_err(|error| error.to_string())?;
-        }
         let mut pipe = redis::pipe();
+        let mut waiting = 0;
+        for (queue, entries) in &gathered.ready {
+            for step in entries.chunks(STEP) {
+                if waiting + step.len() > STEP {
+                    self.link.run::<()>(&pipe).await.map_err(|error| error.to_string())?;
+                    (pipe, waiting) = (redis::pipe(), 0);
+                }
+                self.add_to(&mut pipe, queue, step);
+                waiting += step.len();
+            }
+        }
         for message in gathered.messages(self.id, STEP) {
             let text = serde_json::to_string(&message).map_err(|error| error.to_string())?;
             pipe.cmd("PUBLISH").arg(self.keys.bell()).arg(text).ignore();

@@ -9,6 +9,7 @@ mod control;
 mod crew;
 mod enqueue;
 mod finish;
+mod gather;
 mod limits;
 mod list;
 mod pause;
@@ -19,7 +20,9 @@ mod read;
 mod reap;
 mod rows;
 mod save;
+pub mod schedules;
 mod stats;
+mod unfenced;
 mod why;
 
 use crate::bell::{Bell, Entry};
@@ -28,6 +31,7 @@ use crate::engine::Engine;
 use crate::job::{
     Claim, Claimed, Enqueued, JobRow, NewJob, Outcome, Reaped, Retention, Save, Ticket,
 };
+use crate::mutations::{Protection, is_off};
 use crate::redis::Index;
 use crate::{Error, SCHEDULED};
 use async_trait::async_trait;
@@ -42,11 +46,28 @@ use uuid::Uuid;
 /// How often a statement that collided with another transaction is tried again.
 const COLLISIONS: u32 = 5;
 
+/// Runs a transaction again when it collided with another one.
+macro_rules! retry_collisions {
+    ($work:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $work.await {
+                Err(Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
+                other => break other,
+            }
+        }
+    }};
+}
+pub(crate) use retry_collisions;
+
+/// Clones share everything.
+#[derive(Clone)]
 pub(crate) struct Record {
     pub(crate) db: Db,
     pub(crate) bell: Arc<Bell>,
     pub(crate) index: Option<Index>,
     pub(crate) max_payload_bytes: usize,
+    pub(crate) gather: Arc<gather::Gather>,
     /// Queues whose names are in the record.
     pub(crate) known_queues: Arc<RwLock<HashSet<String>>>,
 }
@@ -82,30 +103,10 @@ impl Record {
     }
 }
 
-/// Runs a transaction again when it collided with another one.
-macro_rules! retry_collisions {
-    ($work:expr) => {{
-        let mut tries = 0;
-        loop {
-            match $work.await {
-                Err(Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
-                other => break other,
-            }
-        }
-    }};
-}
-
-pub(crate) use retry_collisions;
-
 #[async_trait]
 impl Engine for Record {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
-        retry_collisions!(async {
-            let mut tx = self.db.begin().await?;
-            let enqueued = self.insert(&mut tx, jobs).await?;
-            tx.commit().await?;
-            Ok(enqueued)
-        })
+        self.enqueue_gathered(jobs).await
     }
 
     async fn enqueue_in(&self, tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
@@ -124,6 +125,9 @@ impl Engine for Record {
     }
 
     async fn finish(&self, ends: &[(Ticket, Outcome)]) -> Result<Vec<Ticket>, Error> {
+        if is_off(Protection::Fencing) {
+            return self.finish_step(&unfenced::ends(&self.db, ends).await?).await;
+        }
         let mut held = Vec::with_capacity(ends.len());
         for step in ends.chunks(finish::STEP) {
             held.extend(retry_collisions!(self.finish_step(step))?);
@@ -132,11 +136,13 @@ impl Engine for Record {
     }
 
     async fn finish_in(&self, tx: &mut Tx, ticket: Ticket, outcome: &Outcome) -> Result<(), Error> {
+        let ticket = unfenced::ticket(tx, ticket).await?;
         let held = self.end(tx, &[(ticket, outcome.clone())]).await?;
         if held.is_empty() { Err(Error::LeaseLost(ticket.id)) } else { Ok(()) }
     }
 
     async fn hold_in(&self, tx: &mut Tx, ticket: Ticket, save: &Save) -> Result<(), Error> {
+        let ticket = unfenced::ticket(tx, ticket).await?;
         self.hold(tx, ticket, save).await
     }
 
@@ -203,6 +209,10 @@ impl Engine for Record {
 
     async fn prune(&self, retention: Retention, limit: u32) -> Result<u64, Error> {
         self.remove_finished(retention, limit).await
+    }
+
+    async fn clear(&self, queue: &str, limit: u32) -> Result<u64, Error> {
+        self.remove_all(queue, limit).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

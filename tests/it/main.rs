@@ -10,6 +10,7 @@ mod outbox;
 mod recipe;
 mod roles;
 mod sales;
+mod schedules;
 mod stores;
 mod tidy;
 mod ventes;

@@ -59,14 +59,20 @@ impl Process {
         env: &[(String, String)],
         dir: &Path,
     ) -> Self {
+        let ours = relais_binary().to_str().expect("a plain path");
+        let words: Vec<&str> = through.iter().chain([&ours]).chain(args).copied().collect();
+        Self::spawn_words(args.first().unwrap_or(&"relais"), &words, env, dir)
+    }
+
+    /// The same for any program and its arguments; `name` is what its log is called.
+    pub fn spawn_words(name: &str, words: &[&str], env: &[(String, String)], dir: &Path) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let log = dir.join(format!("{}-{number}.log", args.first().unwrap_or(&"relais")));
+        let log = dir.join(format!("{name}-{number}.log"));
         let file = std::fs::File::create(&log).unwrap_or_else(|e| panic!("{}: {e}", log.display()));
-        let ours = relais_binary().to_str().expect("a plain path");
-        let mut words = through.iter().chain([&ours]).chain(args);
-        let mut command = Command::new(words.next().expect("there is a program"));
-        command.args(words).current_dir(dir).env_clear().env("RUST_BACKTRACE", "1");
+        let (program, args) = words.split_first().expect("there is a program");
+        let mut command = Command::new(program);
+        command.args(args).current_dir(dir).env_clear().env("RUST_BACKTRACE", "1");
         for name in ["PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);

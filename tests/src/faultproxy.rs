@@ -4,7 +4,7 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -79,9 +79,18 @@ impl FaultProxy {
     /// The same with a choice of one's own: what happens, and after which delay.
     pub async fn start_with(
         target: SocketAddr,
+        next: impl FnMut() -> (Fate, Duration) + Send + 'static,
+    ) -> Self {
+        Self::start_on([127, 0, 0, 1].into(), target, next).await
+    }
+
+    /// The same on another address of this machine.
+    pub async fn start_on(
+        address: IpAddr,
+        target: SocketAddr,
         mut next: impl FnMut() -> (Fate, Duration) + Send + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has free ports");
+        let listener = TcpListener::bind((address, 0)).await.expect("the address has free ports");
         let address = listener.local_addr().expect("a bound listener has an address");
         let counts = Arc::new(Mutex::new(Counts::default()));
         let stop = CancellationToken::new();

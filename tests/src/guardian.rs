@@ -40,6 +40,13 @@ read -r word && exit
 kill -KILL "$1" 2>/dev/null
 "#;
 
+/// Removes a network namespace, and with it its end of a cable.
+const NAMESPACE: &str = r#"
+trap '' HUP INT QUIT TERM
+cat >/dev/null
+ip netns del "$1" 2>/dev/null
+"#;
+
 /// A shell that outlives us by a moment.
 #[derive(Debug)]
 pub struct Guardian {
@@ -60,6 +67,11 @@ impl Guardian {
     /// Of a child of ours.
     pub fn of_process(pid: u32) -> Self {
         Self { dir: PathBuf::new(), shell: shell(PROCESS, &[pid.to_string().as_ref()]) }
+    }
+
+    /// Of a network namespace of ours.
+    pub fn of_namespace(name: &str) -> Self {
+        Self { dir: PathBuf::new(), shell: shell(NAMESPACE, &[name.as_ref()]) }
     }
 
     /// The directory that it will remove.

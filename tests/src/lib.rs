@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may stop at once")]
 
 pub mod app;
+pub mod chaos;
 pub mod faultproxy;
 pub mod guardian;
 pub mod recipe;

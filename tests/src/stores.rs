@@ -158,7 +158,8 @@ fn missing(what: &str, package: &str) -> ! {
     )
 }
 
-fn is_root() -> bool {
+/// Whether we may do what only the superuser may.
+pub fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().expect("`id` is everywhere");
     id.stdout.trim_ascii() == b"0"
 }

@@ -1,6 +1,6 @@
 //! The steps of `cargo xtask check`, in the order in which they fail soonest.
 
-use crate::{install, policy};
+use crate::{chaos, install, policy};
 use anyhow::{Context as _, bail};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,13 @@ type Step = fn() -> anyhow::Result<()>;
 
 /// Runs every step; the first that fails ends the run and is named.
 pub(crate) fn check() -> anyhow::Result<()> {
-    let steps: [(&str, Step); 6] = [
+    let steps: [(&str, Step); 7] = [
         ("tools", install::install),
         ("format", check_format),
         ("clippy", clippy),
         ("docs", docs),
         ("tests", tests),
+        ("chaos", chaos::quick),
         ("dependency policy", policy::check),
     ];
     let mut report = String::new();

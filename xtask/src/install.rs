@@ -22,6 +22,8 @@ const NEEDS: &[Need] = &[
     Need { programs: &["chromium", "chromium-browser", "google-chrome"], package: "chromium" },
     Need { programs: &["curl"], package: "curl" },
     Need { programs: &["faketime"], package: "faketime" },
+    Need { programs: &["ip"], package: "iproute2" },
+    Need { programs: &["iptables"], package: "iptables" },
 ];
 
 /// Keeps packages from starting the servers they bring: the tests start their own, and a server on

@@ -6,6 +6,7 @@
     reason = "a command line tool reads its environment and prints"
 )]
 
+mod chaos;
 mod check;
 mod install;
 mod policy;
@@ -17,10 +18,12 @@ const HELP: &str = "\
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  check    Install what the tests need, then format, clippy, docs, tests, dependency policy
+  check    Install what the tests need, then format, clippy, docs, tests, chaos, dependency policy
   install  Only the first of these: find or install the servers that the tests start
   fmt      Format everything, job kinds included
-  policy   Only the dependency policy";
+  policy   Only the dependency policy
+  chaos    Only the chaos harness: [--quick|--full] [--seed S] [--recipe R-1,...]
+           [--deployment NAMES] [--jobs N] [--kills N] [--mutate NAME | --mutations]";
 
 fn main() -> ExitCode {
     let Err(error) = run() else { return ExitCode::SUCCESS };
@@ -35,6 +38,7 @@ fn run() -> anyhow::Result<()> {
         ["install"] => install::install(),
         ["fmt"] => check::format(),
         ["policy"] => policy::check(),
+        ["chaos", ref args @ ..] => chaos::chaos(args),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -25,7 +25,17 @@ pub(super) const CONFIG: &str = "RELAIS_CONFIG";
 /// Kubernetes announces a service called `relais` by variables that begin like this.
 const ANNOUNCED: [&str; 2] = ["RELAIS_SERVICE_", "RELAIS_PORT"];
 
-const SCHEDULE_FIELDS: [&str; 4] = ["cron", "kind", "timezone", "payload"];
+const SCHEDULE_FIELDS: [&str; 9] = [
+    "cron",
+    "kind",
+    "timezone",
+    "payload",
+    "on_gap",
+    "on_fold",
+    "missed",
+    "missed_limit",
+    "overlap",
+];
 
 /// A file's name and what it holds, or why it cannot be read.
 #[derive(Debug, Clone)]

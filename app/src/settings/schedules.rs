@@ -2,20 +2,21 @@
 
 use super::reader::Reader;
 use jobs::Catalog;
-use scheduler::Schedule;
+use queue::schedule::{Definition, Fold, Gap, Missed, Overlap};
 use toml::Value;
 
 /// Every schedule that is switched on; notes each that cannot be run.
-pub(super) fn read(from: &mut Reader, catalog: &Catalog) -> Vec<Schedule> {
+pub(super) fn read(from: &mut Reader, catalog: &Catalog) -> Vec<Definition> {
     let names = from.schedules();
     names.iter().filter_map(|name| read_one(from, catalog, name)).collect()
 }
 
-fn read_one(from: &mut Reader, catalog: &Catalog, name: &str) -> Option<Schedule> {
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if !(1..=64).contains(&name.len()) || !name.chars().all(is_name) {
+fn read_one(from: &mut Reader, catalog: &Catalog, name: &str) -> Option<Definition> {
+    if !queue::schedule::is_name(name) {
         let shown = name.escape_debug();
-        from.conflict(format!("`schedule.{shown}`: a name has lower-case letters, digits and _"));
+        from.conflict(format!(
+            "`schedule.{shown}`: a name has 1 to 64 lower-case letters, digits, _ and -"
+        ));
         return None;
     }
     let cron = text(from, name, "cron", None)?;
@@ -35,19 +36,51 @@ fn read_one(from: &mut Reader, catalog: &Catalog, name: &str) -> Option<Schedule
             }
         }
     }
+    let mut definition = Definition::new(name, &cron, &zone, &kind, &payload);
+    policies(from, &mut definition)?;
     if cron.is_empty() {
         return None;
     }
-    match Schedule::new(name, &kind, &payload, &cron, &zone) {
-        Ok(schedule) => Some(schedule),
-        Err(error) => {
-            from.conflict(format!(
-                "`schedule.{name}` (from {}): {error}",
-                from.origin(&key("cron"))
-            ));
-            None
-        }
+    if let Err(error) = definition.check() {
+        let origin = from.origin(&key("cron"));
+        from.conflict(format!("`schedule.{name}` (from {origin}): {error}"));
+        return None;
     }
+    Some(definition)
+}
+
+/// What a schedule may say beyond its time.
+fn policies(from: &mut Reader, into: &mut Definition) -> Option<()> {
+    macro_rules! word {
+        ($field:ident, $type:ident) => {
+            if let Some(word) =
+                text(from, &into.name, stringify!($field), Some("")).filter(|w| !w.is_empty())
+            {
+                let Some(value) = $type::parse(&word) else {
+                    let key = format!("schedule.{}.{}", into.name, stringify!($field));
+                    from.wrong(&key, $type::WORDS.join(", "));
+                    return None;
+                };
+                into.$field = value;
+            }
+        };
+    }
+    word!(on_gap, Gap);
+    word!(on_fold, Fold);
+    word!(missed, Missed);
+    word!(overlap, Overlap);
+    let key = format!("schedule.{}.missed_limit", into.name);
+    match from.optional(&key).map(Value::as_integer) {
+        None => {}
+        Some(number) => match number.and_then(|number| u32::try_from(number).ok()) {
+            Some(number) => into.missed_limit = number,
+            None => {
+                from.wrong(&key, "a whole number from 1 to 1000");
+                return None;
+            }
+        },
+    }
+    Some(())
 }
 
 fn text(from: &mut Reader, name: &str, field: &str, absent: Option<&str>) -> Option<String> {

@@ -110,7 +110,7 @@ fn every_wrong_setting_is_named_at_once_with_value_source_and_what_is_allowed() 
 
 #[test]
 fn one_wrong_setting_is_refused_with_a_sentence() {
-    let cases: [(Sources, &str); 13] = [
+    let cases: [(Sources, &str); 16] = [
         (from_environment(&[("REDIS_URL", "redis://h")]), "an SQLite file is open on one only"),
         (from_environment(&[("REDIS_URL", "http://h")]), "`redis.url` is `http://h`"),
         (from_environment(&[("DATABASE_URL", "sqlite:///no/such/x.db")]), "folder that exists"),
@@ -121,6 +121,9 @@ fn one_wrong_setting_is_refused_with_a_sentence() {
         (from_file("[schedule.prune_jobs]\nkind = 'prune'"), "probe, prune_jobs"),
         (from_file("[schedule.prune_jobs]\ncron = 'often'"), "`often` is no cron expression"),
         (from_file("[schedule.prune_jobs]\ntimezone = 'X/Y'"), "`X/Y` is no time zone"),
+        (from_file("[schedule.prune_jobs]\nmissed = 'some'"), "skip, once, all"),
+        (from_file("[schedule.prune_jobs]\nmissed_limit = 'x'"), "a whole number from 1 to 1000"),
+        (from_file("[schedule.prune_jobs]\nmissed_limit = 1001"), "allowed are 1 to 1000"),
         (from_file("[schedule.prune_jobs]\npayload = { a = 1 }"), "a payload of `prune_jobs`"),
         (from_file("[schedule.prune_jobs]\ncrn = 'x'"), "did you mean `schedule.prune_jobs.cron`"),
         (

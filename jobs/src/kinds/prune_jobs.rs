@@ -1,4 +1,5 @@
-//! Removes finished jobs whose retention has passed, in small steps.
+//! Removes finished jobs whose retention has passed, and old lines of the ticks' ledger, in small
+//! steps.
 //!
 //! Safe to run twice: what the first run removed is not there for the second.
 
@@ -32,7 +33,15 @@ impl Job for PruneJobs {
                 break;
             }
         }
-        cx.set_result(&serde_json::json!({ "removed": removed }));
+        let mut ticks = 0;
+        loop {
+            let step = queue::schedules::prune(cx.db(), STEP).await?;
+            ticks += step;
+            if step < u64::from(STEP) || cx.cancelled.is_cancelled() {
+                break;
+            }
+        }
+        cx.set_result(&serde_json::json!({ "removed": removed, "ticks": ticks }));
         Ok(())
     }
 }

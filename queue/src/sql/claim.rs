@@ -4,6 +4,7 @@ use super::Record;
 use super::rows::{claimed, entry, millis};
 use crate::Error;
 use crate::job::{Claim, Claimed, Ticket};
+use crate::mutations::{Protection, is_off};
 use crate::redis::Index;
 use db::{Dialect, Row, Sql, args};
 use std::time::Duration;
@@ -61,14 +62,16 @@ static IS_PAUSED: Sql = Sql::both(
      AND (until_at IS NULL OR until_at > {now})",
 );
 
-/// $1 ids, $2 tokens, $3 lease in ms (PostgreSQL); $1 id, $2 token, $3 lease in ms (SQLite).
+/// $1 ids, $2 tokens, $3 lease in ms (PostgreSQL); $1 pairs of them, $2 lease in ms (SQLite).
 static EXTEND: Sql = Sql::each(
     "UPDATE jobs SET lease_until = {after $3} \
      FROM unnest($1::uuid[], $2::bigint[]) AS held(id, token) \
      WHERE jobs.id = held.id AND jobs.token = held.token AND state = 'running' \
      RETURNING jobs.id AS id, jobs.token AS token",
-    "UPDATE jobs SET lease_until = {after $3} WHERE id = $1 AND token = $2 AND state = 'running' \
-     RETURNING id, token",
+    "UPDATE jobs SET lease_until = {after $2} \
+     FROM (SELECT value ->> 0 AS id, value ->> 1 AS token FROM json_each($1) \
+     LIMIT -1) AS held WHERE jobs.id = held.id AND jobs.token = held.token AND +state = 'running' \
+     RETURNING jobs.id AS id, jobs.token AS token",
 );
 
 impl Record {
@@ -128,26 +131,26 @@ impl Record {
         tickets: &[Ticket],
         lease: Duration,
     ) -> Result<Vec<Ticket>, Error> {
+        if is_off(Protection::Leases) {
+            return Ok(tickets.to_vec());
+        }
         let mut held = Vec::with_capacity(tickets.len());
         let mut tx = self.db.begin().await?;
-        match tx.dialect() {
-            Dialect::Postgres => {
-                for step in tickets.chunks(1_000) {
-                    let ids: Vec<Uuid> = step.iter().map(|ticket| ticket.id).collect();
-                    let tokens: Vec<i64> = step.iter().map(|ticket| ticket.token).collect();
-                    let rows = tx.rows(&EXTEND, args![ids, tokens, millis(lease)]).await?;
-                    for row in rows {
-                        held.push(Ticket { id: row.get("id")?, token: row.get("token")? });
-                    }
+        for step in tickets.chunks(1_000) {
+            let values = match tx.dialect() {
+                Dialect::Postgres => args![
+                    step.iter().map(|ticket| ticket.id).collect::<Vec<_>>(),
+                    step.iter().map(|ticket| ticket.token).collect::<Vec<_>>(),
+                    millis(lease),
+                ],
+                Dialect::Sqlite => {
+                    let pairs: Vec<_> = step.iter().map(|held| (held.id, held.token)).collect();
+                    let pairs = serde_json::to_string(&pairs).expect("a ticket is plain data");
+                    args![pairs, millis(lease)]
                 }
-            }
-            Dialect::Sqlite => {
-                for ticket in tickets {
-                    let values = args![ticket.id, ticket.token, millis(lease)];
-                    if tx.execute(&EXTEND, values).await? > 0 {
-                        held.push(*ticket);
-                    }
-                }
+            };
+            for row in tx.rows(&EXTEND, values).await? {
+                held.push(Ticket { id: row.get("id")?, token: row.get("token")? });
             }
         }
         tx.commit().await?;

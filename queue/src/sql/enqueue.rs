@@ -8,7 +8,9 @@ use super::rows::{millis, moved, moved_columns};
 use super::{Moved, Record};
 use crate::Error;
 use crate::job::{Enqueued, NewJob, Unique};
+use crate::mutations::{Protection, is_off};
 use db::{Dialect, Sql, Tx, Value, args};
+use serde::ser::{Serialize, SerializeTuple, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use uuid::Uuid;
@@ -23,7 +25,7 @@ static NUMBER_LANE: Sql = Sql::both(
 );
 
 macro_rules! insert {
-    ($from:literal, $payload:literal) => {
+    ($from:expr, $payload:literal, $blocked:literal) => {
         concat!(
             "INSERT INTO jobs (id, kind, version, queue, payload, state, priority, run_at, lane, \
              lane_seq, blocked, unique_scope, unique_key, principal, max_attempts, trace, expires_at, \
@@ -31,10 +33,9 @@ macro_rules! insert {
              SELECT n.id, n.kind, n.version, n.queue, ",
             $payload,
             ", CASE WHEN n.run_at > {now} THEN 'scheduled' ELSE 'ready' END, n.priority, \
-             COALESCE(n.run_at, {now}), n.lane, n.lane_seq, \
-             n.lane IS NOT NULL AND (n.behind OR EXISTS (SELECT 1 FROM jobs AS ahead \
-             WHERE ahead.lane = n.lane AND ahead.state IN ('scheduled', 'ready', 'running'))), \
-             n.unique_scope, n.unique_key, n.principal, n.max_attempts, n.trace, \
+             COALESCE(n.run_at, {now}), n.lane, n.lane_seq, ",
+            $blocked,
+            ", n.unique_scope, n.unique_key, n.principal, n.max_attempts, n.trace, \
              n.expires_at, n.timeout_ms, {ms COALESCE(n.run_at, {now})} + n.priority * 60000, {now} FROM ",
             $from,
             " WHERE true ON CONFLICT DO NOTHING RETURNING ",
@@ -43,22 +44,48 @@ macro_rules! insert {
     };
 }
 
-/// Arrays on PostgreSQL, one row on SQLite; returns the rows that were new.
-static INSERT: Sql = Sql::each(
-    insert!(
+/// New jobs as arrays, one per column.
+macro_rules! arrays {
+    () => {
         "unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], \
          $7::timestamptz[], $8::text[], $9::bigint[], $10::boolean[], $11::text[], $12::text[], \
          $13::text[], $14::bigint[], $15::text[], $16::timestamptz[], $17::bigint[]) \
          AS n(id, kind, version, queue, payload, priority, run_at, lane, lane_seq, behind, \
-         unique_scope, unique_key, principal, max_attempts, trace, expires_at, timeout_ms)",
-        "n.payload::json"
+         unique_scope, unique_key, principal, max_attempts, trace, expires_at, timeout_ms)"
+    };
+}
+
+/// New jobs as one JSON text: a statement per job would cross to SQLite's thread for each.
+macro_rules! tuples {
+    () => {
+        "(SELECT value ->> 0 AS id, value ->> 1 AS kind, value ->> 2 AS version, \
+         value ->> 3 AS queue, value ->> 4 AS payload, value ->> 5 AS priority, \
+         value ->> 6 AS run_at, value ->> 7 AS lane, value ->> 8 AS lane_seq, \
+         value ->> 9 AS behind, value ->> 10 AS unique_scope, value ->> 11 AS unique_key, \
+         value ->> 12 AS principal, value ->> 13 AS max_attempts, value ->> 14 AS trace, \
+         value ->> 15 AS expires_at, value ->> 16 AS timeout_ms FROM json_each($1)) AS n"
+    };
+}
+
+/// Returns the jobs that were new.
+static INSERT: Sql = Sql::each(
+    insert!(arrays!(), "n.payload::json", "FALSE"),
+    insert!(tuples!(), "n.payload", "FALSE"),
+);
+
+/// The same when some have a lane: is another job of it there?
+static INSERT_LANES: Sql = Sql::each(
+    insert!(
+        arrays!(),
+        "n.payload::json",
+        "n.lane IS NOT NULL AND (n.behind OR EXISTS (SELECT 1 FROM jobs AS ahead \
+         WHERE ahead.lane = n.lane AND ahead.state IN ('scheduled', 'ready', 'running')))"
     ),
     insert!(
-        "(SELECT $1 AS id, $2 AS kind, $3 AS version, $4 AS queue, $5 AS payload, $6 AS priority, \
-         $7 AS run_at, $8 AS lane, $9 AS lane_seq, $10 AS behind, $11 AS unique_scope, \
-         $12 AS unique_key, $13 AS principal, $14 AS max_attempts, $15 AS trace, \
-         $16 AS expires_at, $17 AS timeout_ms) AS n",
-        "n.payload"
+        tuples!(),
+        "n.payload",
+        "n.lane IS NOT NULL AND (n.behind OR EXISTS (SELECT 1 FROM jobs AS ahead \
+         WHERE ahead.lane = n.lane AND ahead.state IN ('scheduled', 'ready', 'running')))"
     ),
 );
 
@@ -81,26 +108,30 @@ pub(super) struct Placed<'a> {
 }
 
 impl Record {
+    pub(super) fn check_sizes(&self, jobs: &[NewJob]) -> Result<(), Error> {
+        super::limits::check(jobs, self.max_payload_bytes)
+    }
+
     pub(super) async fn insert(
         &self,
         tx: &mut Tx,
         jobs: &[NewJob],
     ) -> Result<Vec<Enqueued>, Error> {
-        super::limits::check(jobs, self.max_payload_bytes)?;
+        self.check_sizes(jobs)?;
         self.note_queues(tx, jobs).await?;
         let placed = place(tx, jobs).await?;
         let mut inserted: Vec<Moved> = Vec::with_capacity(jobs.len());
         for step in placed.chunks(STEP) {
             insert_step(tx, step, &mut inserted).await?;
         }
-        let new: HashSet<Uuid> = inserted.iter().map(|moved| moved.entry.id).collect();
+        let mut new: HashSet<Uuid> = inserted.iter().map(|moved| moved.entry.id).collect();
         keep_attributes(tx, jobs.iter().filter(|job| new.contains(&job.id))).await?;
         self.ring_after(tx, inserted);
         let mut enqueued = Vec::with_capacity(jobs.len());
         let mut skipped_lanes = Vec::new();
         for job in &placed {
             let job = job.job;
-            if new.contains(&job.id) {
+            if new.remove(&job.id) {
                 enqueued.push(Enqueued { id: job.id, created: true });
             } else {
                 enqueued.push(self.equal_or_new(tx, job).await?);
@@ -212,45 +243,45 @@ async fn insert_step(
     step: &[Placed<'_>],
     inserted: &mut Vec<Moved>,
 ) -> Result<(), Error> {
-    match tx.dialect() {
-        Dialect::Postgres => {
-            for row in tx.rows(&INSERT, arrays(step)).await? {
-                inserted.push(moved(&row)?);
-            }
-        }
+    let has_lanes = step.iter().any(|placed| placed.job.lane.is_some());
+    let sql = if has_lanes { &INSERT_LANES } else { &INSERT };
+    let values = match tx.dialect() {
+        Dialect::Postgres => arrays(step),
         Dialect::Sqlite => {
-            for placed in step {
-                for row in tx.rows(&INSERT, single(placed)).await? {
-                    inserted.push(moved(&row)?);
-                }
-            }
+            args![serde_json::to_string(step).expect("a job is plain data")]
         }
+    };
+    for row in tx.rows(sql, values).await? {
+        inserted.push(moved(&row)?);
     }
     Ok(())
 }
 
-fn single(placed: &Placed<'_>) -> Vec<Value> {
-    let job = placed.job;
-    let (scope, key) = scope_and_key(&job.unique);
-    args![
-        job.id,
-        &job.kind,
-        job.version,
-        &job.queue,
-        &job.payload,
-        i64::from(job.priority),
-        job.run_at,
-        job.lane.clone(),
-        placed.lane_seq,
-        placed.behind,
-        scope,
-        key,
-        job.principal.clone(),
-        i64::from(job.max_attempts),
-        job.trace.clone(),
-        job.expires_at,
-        job.timeout.map(millis),
-    ]
+/// In the order of [`tuples`].
+impl Serialize for Placed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let job = self.job;
+        let (scope, key) = scope_and_key(&job.unique);
+        let mut tuple = serializer.serialize_tuple(17)?;
+        tuple.serialize_element(&job.id)?;
+        tuple.serialize_element(&job.kind)?;
+        tuple.serialize_element(&job.version)?;
+        tuple.serialize_element(&job.queue)?;
+        tuple.serialize_element(&job.payload)?;
+        tuple.serialize_element(&job.priority)?;
+        tuple.serialize_element(&job.run_at.map(db::instant_text))?;
+        tuple.serialize_element(&job.lane)?;
+        tuple.serialize_element(&self.lane_seq)?;
+        tuple.serialize_element(&self.behind)?;
+        tuple.serialize_element(&scope)?;
+        tuple.serialize_element(&key)?;
+        tuple.serialize_element(&job.principal)?;
+        tuple.serialize_element(&job.max_attempts)?;
+        tuple.serialize_element(&job.trace)?;
+        tuple.serialize_element(&job.expires_at.map(db::instant_text))?;
+        tuple.serialize_element(&job.timeout.map(millis))?;
+        tuple.end()
+    }
 }
 
 fn arrays(step: &[Placed<'_>]) -> Vec<Value> {
@@ -283,6 +314,7 @@ fn arrays(step: &[Placed<'_>]) -> Vec<Value> {
 
 fn scope_and_key(unique: &Unique) -> (Option<&str>, Option<&str>) {
     match unique {
+        _ if is_off(Protection::Unique) => (None, None),
         Unique::No => (None, None),
         Unique::WhileAlive(key) => (Some("while_alive"), Some(key)),
         Unique::Ever(key) => (Some("ever"), Some(key)),

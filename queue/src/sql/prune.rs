@@ -12,12 +12,28 @@ pub(super) static PRUNE: Sql = Sql::both(
      AND finished_at < {after $2} ORDER BY finished_at LIMIT $3)",
 );
 
+/// $1 queue, $2 limit.
+static CLEAR_ENDED: Sql = Sql::both(
+    "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE queue = $1 \
+     AND finished_at IS NOT NULL LIMIT $2)",
+);
+static CLEAR_WAITING: Sql = Sql::both(
+    "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE queue = $1 \
+     AND state IN ('ready', 'scheduled') AND lane IS NULL LIMIT $2 {skip locked})",
+);
+
 /// $1 age in ms (negative).
 static SILENT_WORKERS: Sql = Sql::both("DELETE FROM workers WHERE beat_at < {after $1}");
 static OLD_THROUGHPUT: Sql = Sql::both("DELETE FROM throughput WHERE minute < {after $1}");
 static OVER_PAUSES: Sql = Sql::both("DELETE FROM pauses WHERE until_at < {after $1}");
 
 impl Record {
+    pub(super) async fn remove_all(&self, queue: &str, limit: u32) -> Result<u64, Error> {
+        let ended = self.db.execute(&CLEAR_ENDED, args![queue, i64::from(limit)]).await?;
+        let left = i64::from(limit) - i64::try_from(ended).unwrap_or(i64::MAX);
+        Ok(ended + self.db.execute(&CLEAR_WAITING, args![queue, left.max(0)]).await?)
+    }
+
     pub(super) async fn remove_finished(
         &self,
         retention: Retention,

@@ -5,6 +5,7 @@ use super::finish::lock_lanes;
 use super::rows::{moved, moved_columns};
 use crate::Error;
 use crate::job::Reaped;
+use crate::mutations::{Protection, is_off};
 use chrono::{DateTime, Utc};
 use db::{Sql, args};
 use std::collections::BTreeSet;
@@ -129,6 +130,9 @@ impl Record {
     }
 
     async fn take_back(&self) -> Result<(u64, u64), Error> {
+        if is_off(Protection::Sweep) {
+            return Ok((0, 0));
+        }
         let mut tx = self.db.begin().await?;
         let lost = tx.rows(&LOST, args![STEP]).await?;
         let ids = lost.iter().map(|row| row.get("id")).collect::<Result<Vec<Uuid>, _>>()?;

@@ -29,10 +29,13 @@ async fn the_description_lists_every_route_and_its_page_needs_nobody_else() {
         .collect();
     let expected = [
         "get /api/v1/jobs/{id}",
+        "get /api/v1/schedules",
+        "get /api/v1/schedules/{name}/ticks",
         "get /livez",
         "get /metrics",
         "get /openapi.json",
         "get /readyz",
+        "post /api/v1/schedules",
         "post /api/v2/simple/ventes/sync",
         "post /api/v2/simple/ventes/sync/",
     ];

@@ -2,12 +2,15 @@
 //! processes.
 
 mod bodies;
+mod dead;
 mod description;
+mod events;
 mod heads;
 mod health;
 mod job;
 mod limits;
 mod prefer;
+mod queues;
 mod raw;
 mod refused_sales;
 mod secrets;

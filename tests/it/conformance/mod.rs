@@ -11,6 +11,7 @@ mod distributed_only;
 mod enqueue;
 mod expiry;
 mod finish;
+mod gather;
 mod lane;
 mod list;
 mod pause;
@@ -61,6 +62,12 @@ conformance! {
     enqueue::a_payload_above_the_limit_is_refused,
     enqueue::a_payload_is_kept_as_it_was_written,
     enqueue::what_one_engine_accepted_every_other_sees,
+    gather::calls_at_once_get_their_own_answers,
+    gather::a_refused_call_at_once_with_others_fails_alone,
+    gather::equal_jobs_of_calls_at_once_make_one,
+    gather::one_job_by_calls_at_once_is_new_to_one,
+    gather::calls_of_one_lane_at_once_keep_their_order,
+    gather::a_dropped_call_happens_whole_or_not_at_all,
     unique::while_alive_holds_until_the_end,
     unique::ever_outlives_the_end,
     unique::until_delivered_holds_until_an_answer_left_whole,
@@ -123,6 +130,7 @@ conformance! {
     read::figures_are_kept_by_queue,
     read::unfinished_jobs_of_a_principal_are_counted_up_to_the_limit,
     retention::only_finished_jobs_past_their_time_are_removed,
+    retention::cancelled_and_expired_jobs_go_with_the_dead,
     retention::removal_goes_in_steps,
     retention::a_key_that_was_for_ever_is_free_once_its_job_is_gone,
     act::a_waiting_job_is_cancelled_at_once,

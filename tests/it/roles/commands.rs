@@ -12,17 +12,34 @@ use tests::stores::{Deployment, postgres};
 fn every_command_helps_and_names_its_flags() {
     let dir = scratch_dir("help");
     let everywhere = ["--config", "--database-url", "--redis-url", "--log-format", "--log-filter"];
-    let commands: [(&[&str], &[&str]); 10] = [
-        (&[], &["up", "api", "worker", "scheduler", "migrate", "seed", "jobs", "Examples:"]),
+    let commands: [(&[&str], &[&str]); 13] = [
+        (
+            &[],
+            &[
+                "up",
+                "api",
+                "worker",
+                "scheduler",
+                "migrate",
+                "seed",
+                "jobs",
+                "schedules",
+                "bench",
+                "Examples:",
+            ],
+        ),
         (&["up"], &["--demo", "--bind", "127.0.0.1:8000", "--workers", "--queues"]),
         (&["api"], &["--bind"]),
         (&["worker"], &["--workers", "--queues"]),
         (&["scheduler"], &[]),
         (&["migrate"], &[]),
         (&["seed"], &["FILE"]),
+        (&["bench"], &["--jobs", "--json", "--clear", "latency", "removes its own"]),
         (&["jobs"], &["list", "show"]),
         (&["jobs", "list"], &["--state", "--kind", "--queue", "--limit", "--before", "--json"]),
         (&["jobs", "show"], &["ID", "--json"]),
+        (&["schedules"], &["list", "show", "preview", "pause", "resume", "trigger", "ticks"]),
+        (&["schedules", "pause"], &["NAME", "--until", "--reason", "--json"]),
     ];
     for (command, named) in commands {
         let ended = relais(&dir, &[], &[command, &["--help"]].concat());

@@ -1,10 +1,11 @@
 //! The program as people run it: its commands, its settings, and its roles as processes that are
 //! stopped, killed and frozen.
 
+mod bench;
 mod commands;
 mod disk;
 mod kills;
-mod schedules;
+pub(crate) mod schedules;
 mod settings;
 mod signals;
 mod up;

@@ -11,6 +11,7 @@ use tests::stores::Deployment;
 const EVERY_SECOND: &str = r#"
 [schedule.prune_jobs]
 cron = "* * * * * *"
+overlap = "allow"
 [schedule.verify_stock]
 cron = ""
 "#;
@@ -88,7 +89,7 @@ async fn a_scheduler_an_hour_ahead_neither_doubles_nor_hides_a_tick() {
     assert_eq!(db.read(&EARLY, args![soon]).await.unwrap().len(), 0);
 }
 
-fn faketime_library() -> PathBuf {
+pub(crate) fn faketime_library() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let files = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
     files.into_iter().find(|file| file.is_file()).expect(

@@ -23,30 +23,36 @@ pub struct Redis {
     guardian: Guardian,
     program: PathBuf,
     port: u16,
-    append_only: bool,
+    /// `appendfsync` of its append-only file, if it has one.
+    append: Option<&'static str>,
 }
 
 impl Redis {
     /// One to kill, empty and start again; it keeps nothing across a kill.
     pub async fn start_private() -> Self {
-        Self::start_with(false).await
+        Self::start_with(None).await
     }
 
     /// The same with an append-only file (`everysec`): it survives a kill.
     pub async fn start_append_only() -> Self {
-        Self::start_with(true).await
+        Self::start_with(Some("everysec")).await
     }
 
-    async fn start_with(append_only: bool) -> Self {
-        let server = tokio::task::spawn_blocking(move || Self::create(append_only));
+    /// The same, waiting for the disk at every write (`always`).
+    pub async fn start_append_always() -> Self {
+        Self::start_with(Some("always")).await
+    }
+
+    async fn start_with(append: Option<&'static str>) -> Self {
+        let server = tokio::task::spawn_blocking(move || Self::create(append));
         server.await.expect("the server starts")
     }
 
-    fn create(append_only: bool) -> Self {
+    fn create(append: Option<&'static str>) -> Self {
         let program = find_program("redis-server", &["/usr/sbin".into(), "/usr/local/bin".into()])
             .unwrap_or_else(|| missing("redis-server", "redis-server"));
         let guardian = Guardian::of_server("redis", "KILL");
-        let mut server = Self { guardian, program, port: 0, append_only };
+        let mut server = Self { guardian, program, port: 0, append };
         for _ in 0..5 {
             server.port = free_port();
             if server.try_start() {
@@ -92,12 +98,13 @@ impl Redis {
 
     fn try_start(&self) -> bool {
         let _ = std::fs::remove_file(self.pid_file());
-        let append_only = if self.append_only { "yes" } else { "no" };
+        let append_only = if self.append.is_some() { "yes" } else { "no" };
+        let append = self.append.unwrap_or("everysec");
         let mut command = Command::new(&self.program);
         command
             .current_dir(self.guardian.dir())
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""])
-            .args(["--appendonly", append_only, "--appendfsync", "everysec"])
+            .args(["--appendonly", append_only, "--appendfsync", append])
             .args(["--maxmemory-policy", "noeviction", "--daemonize", "yes", "--dir"])
             .arg(self.guardian.dir())
             .arg("--pidfile")
@@ -123,7 +130,8 @@ impl Redis {
         false
     }
 
-    fn ask(&self, command: &str) -> Option<String> {
+    /// The beginning of the answer to an inline command.
+    pub fn ask(&self, command: &str) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         stream.write_all(format!("{command}\r\n").as_bytes()).ok()?;
