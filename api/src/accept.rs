@@ -99,20 +99,24 @@ pub(crate) async fn run(
     let enqueued = timeout(write_patience(state), enqueue).await??;
     drop(place);
     let id = enqueued.first().map_or(job.id, |enqueued| enqueued.id);
+    Ok(Accepted { id, row: await_end(state, id, until).await })
+}
+
+/// Waits for the end of a job until `until`; the row as it is then, as far as it could be read.
+pub(crate) async fn await_end(state: &State, id: Uuid, until: Instant) -> Option<JobRow> {
     let wait = state.engine.wait(id, until.saturating_duration_since(Instant::now()));
-    let row = match timeout_at(until + state.settings.store_timeout, wait).await {
+    match timeout_at(until + state.settings.store_timeout, wait).await {
         Ok(Ok(row)) => row,
         Ok(Err(error)) => {
             tracing::warn!(job.id = %id, %error, "the job's end could not be awaited");
             None
         }
         Err(_late) => None,
-    };
-    Ok(Accepted { id, row })
+    }
 }
 
 /// On SQLite writers queue for the one writing connection: that is load, not an outage.
-fn write_patience(state: &State) -> Duration {
+pub(crate) fn write_patience(state: &State) -> Duration {
     match state.engine.db().dialect() {
         Dialect::Sqlite => state.settings.store_timeout * 5,
         Dialect::Postgres => state.settings.store_timeout,

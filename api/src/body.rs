@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout_at};
 
 /// A body may start slowly: connections do.
-const SLOW_START: Duration = Duration::from_secs(5);
+pub(crate) const SLOW_START: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Encoding {
@@ -27,15 +27,24 @@ pub(crate) async fn read(
     body: Body,
     settings: &Settings,
 ) -> Result<Bytes, ApiError> {
+    read_at_most(headers, body, settings, settings.max_body_bytes).await
+}
+
+/// The whole body, inflated, of at most `max` bytes.
+pub(crate) async fn read_at_most(
+    headers: &HeaderMap,
+    body: Body,
+    settings: &Settings,
+    max: usize,
+) -> Result<Bytes, ApiError> {
     let encoding = encoding(headers)?;
-    let too_large = ApiError::TooLarge(Limit::Bytes(settings.max_body_bytes));
-    if content_length(headers).is_some_and(|length| length > settings.max_body_bytes as u64) {
-        return Err(too_large);
+    if content_length(headers).is_some_and(|length| length > max as u64) {
+        return Err(ApiError::TooLarge(Limit::Bytes(max)));
     }
-    let sent = collect(body, settings).await?;
+    let sent = collect(body, settings, max).await?;
     match encoding {
         Encoding::Identity => Ok(sent),
-        Encoding::Gzip => inflate(&sent, settings.max_body_bytes).await,
+        Encoding::Gzip => inflate(&sent, max).await,
     }
 }
 
@@ -45,8 +54,44 @@ pub(crate) async fn json<T: serde::de::DeserializeOwned>(
     body: Body,
     settings: &Settings,
 ) -> Result<T, ApiError> {
-    let bytes = read(headers, body, settings).await?;
-    serde_json::from_slice(&bytes).map_err(|error| ApiError::Invalid(format!("body: {error}")))
+    object(&read(headers, body, settings).await?)
+}
+
+/// One JSON object of a known shape. (A struct would also be read from an array of its members.)
+pub(crate) fn object<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let wrong = |error: &dyn std::fmt::Display| ApiError::Invalid(format!("body: {error}"));
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first.is_some_and(|first| *first != b'{') {
+        return Err(wrong(&"a JSON object"));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| wrong(&error))?;
+    reader.end().map_err(|error| wrong(&error))?;
+    Ok(value)
+}
+
+/// Refuses what is compressed.
+pub(crate) fn check_identity(headers: &HeaderMap) -> Result<(), ApiError> {
+    match encoding(headers)? {
+        Encoding::Identity => Ok(()),
+        Encoding::Gzip => Err(ApiError::UnsupportedEncoding),
+    }
+}
+
+/// Refuses what is said not to be JSON.
+pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    match content_types(headers).all(|essence| essence == "application/json") {
+        true => Ok(()),
+        false => Err(ApiError::UnsupportedType),
+    }
+}
+
+/// What the body is said to be, in small letters and without parameters.
+pub(crate) fn content_types(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    headers.get_all(header::CONTENT_TYPE).iter().map(|value| {
+        let value = value.to_str().unwrap_or("?");
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    })
 }
 
 /// The same where a body may be missing.
@@ -78,7 +123,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// The bytes as sent, at most the limit, no slower than allowed.
-async fn collect(mut body: Body, settings: &Settings) -> Result<Bytes, ApiError> {
+async fn collect(mut body: Body, settings: &Settings, max: usize) -> Result<Bytes, ApiError> {
     let began = Instant::now();
     let mut read = BytesMut::new();
     loop {
@@ -90,8 +135,8 @@ async fn collect(mut body: Body, settings: &Settings) -> Result<Bytes, ApiError>
         };
         let frame = frame.map_err(|_broken| ApiError::BodyBroken)?;
         let Some(data) = frame.data_ref() else { continue };
-        if read.len() + data.len() > settings.max_body_bytes {
-            return Err(ApiError::TooLarge(Limit::Bytes(settings.max_body_bytes)));
+        if read.len() + data.len() > max {
+            return Err(ApiError::TooLarge(Limit::Bytes(max)));
         }
         read.extend_from_slice(data);
     }
@@ -153,7 +198,7 @@ mod tests {
                 let chunk = Ok::<_, std::io::Error>(Bytes::from(vec![b' '; bytes]));
                 (sent < chunks).then_some((chunk, sent + 1))
             });
-            let read = collect(Body::from_stream(frames), &Settings::default()).await;
+            let read = collect(Body::from_stream(frames), &Settings::default(), 1 << 20).await;
             assert_eq!(read.is_ok(), is_read, "{bytes} bytes every {pause} ms: {read:?}");
         }
     }

@@ -11,7 +11,7 @@ use axum::extract::{Path, Query, State as FromState};
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
-use queue::{Act, Acted, Actor, Filter, JobRow, Page};
+use queue::{Act, Acted, Actor, Filter, JobRow, Listed, Page};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -54,7 +54,7 @@ pub(crate) struct Wanted {
 
 /// A piece of the list, newest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DeadJobs {
+pub struct DeadJobs {
     jobs: Vec<DeadJob>,
     /// `before` of the next piece; absent after the last one. A piece may be short and yet not
     /// the last.
@@ -79,6 +79,13 @@ struct DeadJob {
     crashes: u32,
     created_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
+}
+
+impl From<Listed> for DeadJobs {
+    fn from(listed: Listed) -> Self {
+        let jobs = listed.rows.into_iter().map(DeadJob::from).collect();
+        Self { jobs, next: listed.next }
+    }
 }
 
 impl From<JobRow> for DeadJob {
@@ -181,8 +188,7 @@ pub(crate) async fn list(
     let filter = Filter { queue: wanted.queue, kind: wanted.kind, ..dead() };
     let page = Page { limit, before: wanted.before };
     let listed = timeout(state.settings.store_timeout, state.engine.list(&filter, &page)).await??;
-    let jobs = listed.rows.into_iter().map(DeadJob::from).collect();
-    Ok(Json(DeadJobs { jobs, next: listed.next }))
+    Ok(Json(listed.into()))
 }
 
 /// Puts a dead job back into its queue.

@@ -48,6 +48,16 @@ pub(crate) enum ApiError {
     Forbidden,
     #[error("there is nothing here")]
     NotFound,
+    #[error("there is no kind of job `{kind}`; the kinds are {known}")]
+    UnknownKind { kind: String, known: String },
+    #[error("the job was removed; its Idempotency-Key still keeps it from being done again")]
+    JobExpired,
+    #[error("this Idempotency-Key was used with another request: one key, one request")]
+    KeyReused,
+    #[error("the request with this Idempotency-Key is still being worked on")]
+    KeyInUse,
+    #[error("queue `{queue}` is overloaded: its jobs wait too long already")]
+    Overloaded { queue: String, retry_after: Duration },
     /// Says what is wrong, where, and what is allowed.
     #[error("{0}")]
     Invalid(String),
@@ -77,12 +87,15 @@ pub(crate) enum Limit {
     Sales(usize),
     Lines(usize),
     Depth(usize),
+    /// Bytes of one job's payload.
+    Payload(usize),
 }
 
 impl Limit {
     fn max(self) -> usize {
         match self {
-            Self::Bytes(max) | Self::Sales(max) | Self::Lines(max) | Self::Depth(max) => max,
+            Self::Bytes(max) | Self::Sales(max) | Self::Lines(max) => max,
+            Self::Depth(max) | Self::Payload(max) => max,
         }
     }
 }
@@ -94,6 +107,7 @@ impl fmt::Display for Limit {
             Self::Sales(max) => write!(f, "{max} sales"),
             Self::Lines(max) => write!(f, "{max} lines in one sale"),
             Self::Depth(max) => write!(f, "{max} levels of nesting"),
+            Self::Payload(max) => write!(f, "{max} bytes of payload"),
         }
     }
 }
@@ -108,6 +122,7 @@ impl ApiError {
             Self::TerminalWithoutShop => (S::BAD_REQUEST, "NO_BOUTIQUE"),
             Self::NotAnArray => (S::BAD_REQUEST, "INVALID_FORMAT"),
             Self::EmptyBatch => (S::BAD_REQUEST, "EMPTY_DATA"),
+            Self::TooLarge(Limit::Payload(_)) => (S::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "BATCH_TOO_LARGE"),
             Self::BodyBroken => (S::BAD_REQUEST, "INVALID_BODY"),
             Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "BODY_TOO_SLOW"),
@@ -119,6 +134,11 @@ impl ApiError {
             Self::Unauthorized => (S::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::Forbidden => (S::FORBIDDEN, "FORBIDDEN"),
             Self::NotFound => (S::NOT_FOUND, "NOT_FOUND"),
+            Self::UnknownKind { .. } => (S::NOT_FOUND, "UNKNOWN_KIND"),
+            Self::JobExpired => (S::GONE, "JOB_EXPIRED"),
+            Self::KeyReused => (S::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED"),
+            Self::KeyInUse => (S::CONFLICT, "IDEMPOTENCY_KEY_IN_USE"),
+            Self::Overloaded { .. } => (S::SERVICE_UNAVAILABLE, "QUEUE_OVERLOADED"),
             Self::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "INVALID"),
             Self::Conflict(_) => (S::CONFLICT, "CONFLICT"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
@@ -129,6 +149,11 @@ impl ApiError {
             Self::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
             Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
         }
+    }
+
+    /// Stable, for programs.
+    pub(crate) fn code(&self) -> &'static str {
+        self.kind().1
     }
 
     /// The sentence of the sales contract (source 002).
@@ -158,8 +183,10 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after } => Some(*retry_after),
-            Self::TooManyPending => Some(Duration::from_secs(1)),
+            Self::RateLimited { retry_after } | Self::Overloaded { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            Self::TooManyPending | Self::KeyInUse => Some(Duration::from_secs(1)),
             Self::Unavailable(_) | Self::TooManyStreams => Some(Duration::from_secs(2)),
             _ => None,
         }
@@ -208,7 +235,9 @@ impl From<db::Error> for ApiError {
 
 impl From<queue::Error> for ApiError {
     fn from(error: queue::Error) -> Self {
-        if error.is_transient() {
+        if let queue::Error::PayloadTooLarge { max_bytes, .. } = error {
+            Self::TooLarge(Limit::Payload(max_bytes))
+        } else if error.is_transient() {
             Self::Unavailable(Some(Box::new(error)))
         } else {
             Self::Internal(Some(Box::new(error)))

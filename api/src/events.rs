@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, stream};
+use metrics::gauge;
 use queue::{JobRow, LogLine, Progress};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -49,8 +50,22 @@ impl Streams {
     }
 
     /// A place for one more stream.
-    pub(crate) fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        Arc::clone(&self.0).try_acquire_owned().map_err(|_none_left| ApiError::TooManyStreams)
+    pub(crate) fn enter(&self) -> Result<Place, ApiError> {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
+        let permit = permit.map_err(|_none_left| ApiError::TooManyStreams)?;
+        gauge!("relais_event_streams").increment(1.0);
+        Ok(Place { _permit: permit })
+    }
+}
+
+/// One stream's place; free again when dropped, also when the client goes away.
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        gauge!("relais_event_streams").decrement(1.0);
     }
 }
 
@@ -95,7 +110,8 @@ pub(crate) async fn follow(
         Some(seq) => Some(line_number(seq)?),
     };
     let place = state.streams.enter()?;
-    let follower = Follower { id, after, sent: Sent::default(), ready: VecDeque::new(), place };
+    let follower =
+        Follower { id, after, sent: Sent::default(), ready: VecDeque::new(), _place: place };
     Ok(stream_of(follower.events(state)))
 }
 
@@ -130,7 +146,7 @@ struct Follower {
     after: Option<i64>,
     sent: Sent,
     ready: VecDeque<Event>,
-    place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Follower {
@@ -145,9 +161,7 @@ impl Follower {
                 }
                 let stopping = state.stopping.clone();
                 // A stopping process lets go of its clients; they find another one.
-                if stopping.run_until_cancelled(follower.look(&state)).await.is_none() {
-                    return None;
-                }
+                stopping.run_until_cancelled(follower.look(&state)).await?;
             }
         })
     }
@@ -162,7 +176,7 @@ impl Follower {
         };
         let Some(row) = row else {
             // Somebody removed it.
-            return self.finish(json!({"state": null, "error": "the job was removed"}));
+            return self.finish(&json!({"state": null, "error": "the job was removed"}));
         };
         // Lines are read after the row: a job that had its end then logs no more.
         let lines = state.engine.logs(self.id, self.after, LINES);
@@ -172,7 +186,7 @@ impl Follower {
         let has_all = lines.len() < LINES;
         self.tell(&row, lines);
         if row.state.is_final() && has_all {
-            self.finish(json!({
+            self.finish(&json!({
                 "state": row.state.as_str(), "error": row.error, "finished_at": row.finished_at,
             }));
         }
@@ -209,10 +223,38 @@ impl Follower {
         });
     }
 
-    fn finish(&mut self, data: serde_json::Value) {
-        debug_assert!(self.place.num_permits() == 1, "a stream takes one place");
+    fn finish(&mut self, data: &serde_json::Value) {
         self.sent.end = true;
         let event = Event::default().event("end").id(END).data(data.to_string());
         self.ready.push_back(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Streams, line_number};
+    use crate::error::ApiError;
+
+    #[test]
+    fn a_process_serves_so_many_streams_and_no_more() {
+        let streams = Streams::new(2);
+        let places = [streams.enter(), streams.enter()];
+        assert!(places.iter().all(Result::is_ok));
+        assert!(matches!(streams.enter(), Err(ApiError::TooManyStreams)));
+        drop(places);
+        assert!(streams.enter().is_ok(), "a place is free again");
+    }
+
+    #[test]
+    fn only_ids_that_were_sent_are_gone_on_from() {
+        for (id, number) in [
+            (&b"7"[..], Some(7)),
+            (b" 7 ", Some(7)),
+            (b"7x", None),
+            (b"99999999999999999999", None),
+            (b"\xff", None),
+        ] {
+            assert_eq!(line_number(id).ok(), number, "{id:?}");
+        }
     }
 }

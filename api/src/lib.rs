@@ -11,9 +11,12 @@ mod delivery;
 mod error;
 mod events;
 mod feed;
+mod gate;
 mod health;
+mod idempotency;
 mod jobs;
 mod limits;
+mod load;
 mod observe;
 mod openapi;
 mod pauses;
@@ -27,8 +30,12 @@ mod ventes;
 mod wire;
 mod workers;
 
+pub use dead::DeadJobs;
+pub use pauses::PauseShown;
+pub use queues::Queues;
 pub use server::serve;
 pub use settings::Settings;
+pub use workers::Workers;
 
 use ::jobs::Catalog;
 use axum::Router;
@@ -56,6 +63,7 @@ pub struct State {
     /// Deliveries that are being recorded; shutdown waits for them.
     marking: TaskTracker,
     gauges: Arc<health::Gauges>,
+    load: Arc<load::Load>,
     streams: events::Streams,
     feed: feed::Feed,
     /// Fires when the process stops: streams end then.
@@ -83,6 +91,7 @@ impl State {
             marks: delivery::Marks::default(),
             marking: TaskTracker::new(),
             gauges: Arc::default(),
+            load: Arc::default(),
             streams,
             feed: feed::Feed::default(),
             stopping: CancellationToken::new(),

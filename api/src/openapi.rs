@@ -13,7 +13,11 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 #[openapi(
     info(title = "Relais", description = "Sales in, answers out; everything between is a job."),
     paths(
-        crate::ventes::push, crate::jobs::show,
+        crate::ventes::push,
+        crate::jobs::list::list, crate::jobs::put::envelope, crate::jobs::put::by_kind,
+        crate::jobs::show::show, crate::jobs::show::logs, crate::jobs::why::why,
+        crate::jobs::act::cancel, crate::jobs::act::retry, crate::jobs::act::delete,
+        crate::jobs::bulk::bulk,
         crate::queues::list, crate::queues::show, crate::pauses::list, crate::pauses::pause_queue,
         crate::pauses::resume_queue, crate::pauses::pause_kind, crate::pauses::resume_kind,
         crate::workers::list, crate::dead::list, crate::dead::requeue,

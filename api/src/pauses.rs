@@ -33,7 +33,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// A queue or kind whose jobs are not claimed.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(crate) struct PauseShown {
+pub struct PauseShown {
     /// `queue` or `kind`.
     scope: &'static str,
     name: String,

@@ -51,6 +51,18 @@ impl Prefer {
     }
 }
 
+/// Whether the client wants a refusal rather than to join an earlier request (D-11).
+pub(crate) fn is_strict(headers: &HeaderMap) -> bool {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|preference| {
+        let token = preference.split(';').next().unwrap_or_default();
+        token.split_once('=').is_some_and(|(name, value)| {
+            name.trim().eq_ignore_ascii_case("handling")
+                && value.trim().trim_matches('"').eq_ignore_ascii_case("strict")
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::Prefer;

@@ -20,7 +20,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// Every queue that was ever used.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(crate) struct Queues {
+pub struct Queues {
     queues: Vec<Queue>,
 }
 

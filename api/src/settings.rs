@@ -17,6 +17,10 @@ pub struct Settings {
     pub room_wait: Duration,
     /// Bytes of a request body, after inflating.
     pub max_body_bytes: usize,
+    /// Bytes of one job's payload in the generic API.
+    pub max_payload_bytes: usize,
+    /// New jobs are refused while their queue's oldest ready job has waited longer (D-18).
+    pub max_queue_age: Option<Duration>,
     /// A body must be complete within this time …
     pub body_timeout: Duration,
     /// … and, after its first five seconds, have come at least this fast.
@@ -46,6 +50,8 @@ impl Default for Settings {
             unfinished_per_principal: 20,
             room_wait: Duration::from_secs(1),
             max_body_bytes: 2 * 1024 * 1024,
+            max_payload_bytes: 256 * 1024,
+            max_queue_age: None,
             body_timeout: Duration::from_secs(30),
             body_bytes_per_second: 500,
             header_timeout: Duration::from_secs(10),

@@ -20,7 +20,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// Workers that gave a sign of life in the last hour, the latest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Workers {
+pub struct Workers {
     workers: Vec<Worker>,
 }
 
@@ -80,6 +80,12 @@ impl From<WorkerRow> for Worker {
     }
 }
 
+impl From<Vec<WorkerRow>> for Workers {
+    fn from(rows: Vec<WorkerRow>) -> Self {
+        Self { workers: rows.into_iter().map(Worker::from).collect() }
+    }
+}
+
 /// Lists worker processes.
 #[utoipa::path(
     get, path = "/api/v1/workers", tag = "queues", operation_id = "list_workers",
@@ -98,5 +104,5 @@ pub(crate) async fn list(
 ) -> Result<Json<Workers>, ApiError> {
     auth::permit(&state, peer, &headers, &READ).await?;
     let rows = timeout(state.settings.store_timeout, state.engine.workers()).await??;
-    Ok(Json(Workers { workers: rows.into_iter().map(Worker::from).collect() }))
+    Ok(Json(rows.into()))
 }

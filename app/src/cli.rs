@@ -2,11 +2,14 @@
 //!
 //! Flags that are settings stay text here: they are checked with all other settings.
 
+pub(crate) mod dead;
+pub(crate) mod filter;
+pub(crate) mod jobs;
+pub(crate) mod queues;
+
 use crate::bench::Bench;
 use clap::{Args, Parser, Subcommand};
-use queue::{Filter, Page, State};
 use std::path::PathBuf;
-use uuid::Uuid;
 
 /// Relais takes jobs from clients, keeps them safe, and carries them out where the world is slow
 /// and unreliable.
@@ -26,9 +29,10 @@ Examples:
   relais api --bind 0.0.0.0:8000 --database-url postgres://relais@db/relais
   relais worker --queues records --workers 16
   relais seed shops.json                  load shops, terminals, articles and API keys
-  relais jobs list --state dead           what failed for good
-  relais jobs show 0198c1d2-…             one job with every error
   relais bench --jobs 100000              how fast this deployment is
+  relais queues                           how much waits where, and how fast it moves
+  relais jobs why 0198c1d2-…              what a job waits for
+  relais dead requeue --kind K --reason R what failed for good runs again
   relais schedules preview verify_stock   when it ticks next
 
 Settings come from, the last one wins: compiled-in defaults, a file (--config, RELAIS_CONFIG or
@@ -39,7 +43,8 @@ machine can read flags.
 SIGTERM and SIGINT stop a role gently: it takes no new work, running jobs may end (60 s by
 default), the rest is handed back. A second signal ends the process at once.
 
-Exit codes: 0 done or stopped as asked, 1 failed, 2 wrong usage or settings.";
+Exit codes: 0 done or stopped as asked, 1 failed, 2 wrong usage or settings, 3 the job ended badly
+or nothing matched, 4 the state of the job does not allow it.";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings for every command")]
@@ -97,15 +102,27 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Look at jobs
-    #[command(subcommand)]
-    Jobs(Jobs),
+    #[command(flatten)]
+    Operate(Operate),
     /// Measure this deployment with jobs that do nothing
     #[command(long_about = crate::bench::ABOUT)]
     Bench(Bench),
     /// Look at schedules and steer them
     #[command(subcommand)]
     Schedules(crate::schedules::Schedules),
+}
+
+/// What operators do by hand, straight on the database.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operate {
+    /// Look at jobs, put them in, steer them
+    Jobs(jobs::JobsArgs),
+    /// Look at queues; stop and resume their claims
+    Queues(queues::QueuesArgs),
+    /// List workers: which live, what they serve and hold
+    Workers(queues::WorkersArgs),
+    /// Look at jobs that failed for good, and put them back
+    Dead(dead::DeadArgs),
 }
 
 #[derive(Debug, Args)]
@@ -124,56 +141,6 @@ pub(crate) struct WorkerFlags {
     /// Which queues to serve: records,upkeep or records=8,upkeep=1
     #[arg(long, value_name = "LIST")]
     queues: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Jobs {
-    /// List jobs, newest first
-    List(List),
-    /// Show one job: attempts with errors, progress, result, and why it waits
-    Show {
-        id: Uuid,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct List {
-    /// Only jobs in this state
-    #[arg(long, value_parser = state)]
-    state: Option<State>,
-    /// Only jobs of this kind
-    #[arg(long)]
-    kind: Option<String>,
-    /// Only jobs of this queue
-    #[arg(long)]
-    queue: Option<String>,
-    /// At most so many
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
-    limit: u16,
-    /// Only jobs older than this one: the last id of the page before
-    #[arg(long, value_name = "ID")]
-    before: Option<Uuid>,
-    /// Print one JSON array
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-impl List {
-    pub(crate) fn filter(&self) -> Filter {
-        Filter {
-            state: self.state,
-            kind: self.kind.clone(),
-            queue: self.queue.clone(),
-            ..Filter::default()
-        }
-    }
-
-    pub(crate) fn page(&self) -> Page {
-        Page { limit: usize::from(self.limit), before: self.before }
-    }
 }
 
 impl Cli {
@@ -213,11 +180,6 @@ impl Cli {
         .filter_map(|(flag, key, value)| Some((flag, key, value?)))
         .collect()
     }
-}
-
-fn state(word: &str) -> Result<State, String> {
-    State::parse(word)
-        .ok_or_else(|| format!("allowed: {}", State::ALL.map(State::as_str).join(", ")))
 }
 
 #[cfg(test)]

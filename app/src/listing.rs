@@ -1,12 +1,24 @@
 //! Jobs as people read them on a terminal: an aligned table, and one job in full.
 
 mod json;
+mod operators;
+mod why;
 
-pub(crate) use json::{array, object};
+pub(crate) use json::{array, object, one, text};
+pub(crate) use operators::{dead, pause, queues, workers};
+pub(crate) use why::{why_object, why_sentences};
 
 use crate::escape::escaped;
 use chrono::{DateTime, TimeDelta, Utc};
-use queue::{Attempt, JobRow, State};
+use queue::{Action, Attempt, JobRow, State};
+
+/// One job and everything kept about it.
+pub(crate) struct Whole<'a> {
+    pub(crate) row: &'a JobRow,
+    pub(crate) attempts: &'a [Attempt],
+    pub(crate) attributes: &'a [(String, String)],
+    pub(crate) actions: &'a [Action],
+}
 
 /// One line per job, columns aligned.
 pub(crate) fn table(rows: &[JobRow], now: DateTime<Utc>) -> String {
@@ -24,7 +36,12 @@ pub(crate) fn table(rows: &[JobRow], now: DateTime<Utc>) -> String {
             row.error.as_deref().map_or_else(|| "-".to_owned(), first_line),
         ]
     }));
-    let widths: Vec<usize> = (0..HEAD.len())
+    aligned(&lines)
+}
+
+/// Columns aligned, the last one ragged.
+fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
+    let widths: Vec<usize> = (0..N)
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
         .collect();
     let lines = lines.iter().map(|line| {
@@ -35,7 +52,8 @@ pub(crate) fn table(rows: &[JobRow], now: DateTime<Utc>) -> String {
 }
 
 /// Everything about one job.
-pub(crate) fn full(row: &JobRow, attempts: &[Attempt], now: DateTime<Utc>) -> String {
+pub(crate) fn full(job: &Whole<'_>, now: DateTime<Utc>) -> String {
+    let Whole { row, attempts, attributes, actions } = *job;
     let mut lines = Vec::new();
     let mut line = |name: &str, value: String| lines.push(format!("{name:<10}{value}"));
     line("job", row.id.to_string());
@@ -56,11 +74,15 @@ pub(crate) fn full(row: &JobRow, attempts: &[Attempt], now: DateTime<Utc>) -> St
     if let Some(principal) = &row.principal {
         line("for", shown(principal));
     }
+    for (name, value) in attributes {
+        line("attribute", format!("{}={}", shown(name), shown(value)));
+    }
     if let Some(progress) = row.progress {
         line("progress", format!("{} of {}", progress.done, progress.total));
     }
     for (name, instant) in [
         ("accepted", Some(row.created_at)),
+        ("cancel", row.cancel_at),
         ("started", row.started_at),
         ("ended", row.finished_at),
         ("delivered", row.delivered_at),
@@ -76,11 +98,26 @@ pub(crate) fn full(row: &JobRow, attempts: &[Attempt], now: DateTime<Utc>) -> St
     if let Some(result) = &row.result {
         line("result", indented(result));
     }
+    for action in actions {
+        let reason =
+            action.reason.as_deref().map_or_else(String::new, |r| format!(": {}", shown(r)));
+        let (at, act) = (time(action.at), shown(&action.act));
+        line("act", format!("{at}  {act} by {}{reason}", shown(&action.principal)));
+    }
     if !attempts.is_empty() {
         lines.push("failed attempts".to_owned());
     }
     lines.extend(attempts.iter().map(attempt_line));
     lines.join("\n")
+}
+
+/// How a job stands, in one line, and its result if it has one.
+pub(crate) fn outcome(row: &JobRow) -> String {
+    let error = row.error.as_deref().filter(|_| row.state != State::Done);
+    let error = error.map_or_else(String::new, |error| format!(": {}", shown(error)));
+    let result = row.result.as_deref().filter(|_| row.state == State::Done);
+    let result = result.map_or_else(String::new, |r| format!("\nresult    {}", indented(r)));
+    format!("state     {}{error}{result}", row.state.as_str())
 }
 
 fn attempt_line(attempt: &Attempt) -> String {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cli;
+mod commands;
 mod crew;
 mod demo;
 mod escape;
@@ -13,9 +14,9 @@ mod store;
 mod telemetry;
 mod terminal;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Parser;
-use cli::{Cli, Command, Jobs};
+use cli::{Cli, Command};
 use crew::Crew;
 use jobs::{Catalog, Services};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -28,7 +29,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use store::Patience;
 use tokio::net::TcpListener;
-use uuid::Uuid;
 
 /// Wrong usage or settings, as clap has it; any other failure is 1.
 const USAGE: u8 = 2;
@@ -63,19 +63,8 @@ async fn run(
 ) -> anyhow::Result<ExitCode> {
     telemetry::start_logs(&settings.log)?;
     let roles = match command {
-        Command::Jobs(Jobs::List(list)) => {
-            let engine = store::open_to_look(&settings).await?;
-            let rows = engine.list(&list.filter(), &list.page()).await?.rows;
-            let text = match list.json {
-                true => listing::array(&rows),
-                false => listing::table(&rows, queue::clock::now()),
-            };
-            terminal::print(&text)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Command::Jobs(Jobs::Show { id, json }) => {
-            show(&settings, id, json).await?;
-            return Ok(ExitCode::SUCCESS);
+        Command::Operate(command) => {
+            return Ok(commands::run(&command, &settings, &catalog).await?.into());
         }
         Command::Schedules(command) => {
             schedules::run(command, &settings, &catalog).await?;
@@ -109,17 +98,6 @@ async fn run(
             ExitCode::FAILURE
         }
     })
-}
-
-async fn show(settings: &Settings, id: Uuid, json: bool) -> anyhow::Result<()> {
-    let engine = store::open_to_look(settings).await?;
-    let Some(row) = engine.get(id).await? else { bail!("there is no job {id}") };
-    let attempts = engine.attempts(id).await?;
-    let text = match json {
-        true => listing::object(&row, &attempts),
-        false => listing::full(&row, &attempts, queue::clock::now()),
-    };
-    Ok(terminal::print(&text)?)
 }
 
 /// A file's text, or standard input for `-`.
@@ -202,12 +180,15 @@ fn api_state(
         requests_per_minute: settings.limits.requests_per_minute,
         unfinished_per_principal: settings.limits.unfinished_per_principal,
         max_body_bytes: settings.limits.body_bytes,
+        max_payload_bytes: settings.limits.payload_bytes,
+        max_queue_age: settings.limits.queue_age,
         max_connections: settings.api.max_connections,
         shutdown_grace: settings.api.shutdown,
         redis_prefix: format!("{}:", settings.redis.prefix),
         ..defaults
     };
-    api::State::new(Arc::clone(engine), api, metrics, store::limiter(settings), Arc::clone(catalog))
+    let redis = store::limiter(settings);
+    api::State::new(Arc::clone(engine), api, metrics, redis, Arc::clone(catalog))
 }
 
 fn start_worker(

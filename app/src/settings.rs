@@ -12,7 +12,7 @@ mod schedules;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use gather::gather;
+pub(crate) use gather::{gather, user};
 pub(crate) use layers::Sources;
 pub(crate) use problem::Problems;
 
@@ -73,6 +73,9 @@ pub(crate) struct Limits {
     pub(crate) requests_per_minute: u32,
     pub(crate) unfinished_per_principal: u32,
     pub(crate) body_bytes: usize,
+    pub(crate) payload_bytes: usize,
+    /// `None` refuses nothing.
+    pub(crate) queue_age: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -145,6 +148,9 @@ impl Settings {
                 unfinished_per_principal: from
                     .number("limits.unfinished_per_principal", 1..=1_000_000),
                 body_bytes: from.number("limits.body_bytes", 1_024..=67_108_864),
+                payload_bytes: from.number("limits.payload_bytes", 1_024..=4_194_304),
+                queue_age: Some(seconds(&mut from, "limits.queue_age_seconds", 0, 86_400))
+                    .filter(|age| !age.is_zero()),
             },
             sales: records::ventes::Policy {
                 release_after_duplicates: from.number("sales.release_after_duplicates", 1..=1_000),
@@ -214,6 +220,16 @@ fn check_together(settings: &Settings, from: &mut Reader) {
              {}): such a request could be read, but never queued",
             settings.limits.body_bytes,
             from.origin("limits.body_bytes"),
+            settings.queue.max_payload_bytes,
+            from.origin("queue.max_payload_bytes"),
+        ));
+    }
+    if settings.limits.payload_bytes > settings.queue.max_payload_bytes {
+        from.conflict(format!(
+            "`limits.payload_bytes` is {} (from {}), more than `queue.max_payload_bytes`, {} (from \
+             {}): such a payload could be read, but never queued",
+            settings.limits.payload_bytes,
+            from.origin("limits.payload_bytes"),
             settings.queue.max_payload_bytes,
             from.origin("queue.max_payload_bytes"),
         ));

@@ -3,6 +3,7 @@
 use crate::{Context, Failure, Job, RetryPolicy};
 use futures::future::{BoxFuture, FutureExt};
 use queue::NewJob;
+use serde_path_to_error::Track;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -26,8 +27,11 @@ pub struct Kind {
     /// How long a cancelled attempt may take to stop by itself.
     pub cancel_grace: Duration,
     parse: fn(&str) -> Result<Runnable, serde_json::Error>,
-    new: fn(&str) -> Result<NewJob, serde_json::Error>,
+    new: fn(&str) -> Result<NewJob, Malformed>,
 }
+
+/// What is wrong with a payload, and where: `lignes[2].prix: invalid type …`.
+pub type Malformed = serde_path_to_error::Error<serde_json::Error>;
 
 impl Kind {
     fn of<J: Job>() -> Self {
@@ -42,7 +46,13 @@ impl Kind {
                 let job: J = serde_json::from_str(payload)?;
                 Ok(Box::new(move |cx| job.run(cx).boxed()))
             },
-            new: |payload| Ok(serde_json::from_str::<J>(payload)?.into_new()),
+            new: |payload| {
+                let mut reader = serde_json::Deserializer::from_str(payload);
+                let job: J = serde_path_to_error::deserialize(&mut reader)?;
+                let rest = |error| Malformed::new(Track::new().path(), error);
+                reader.end().map_err(rest)?;
+                Ok(job.into_new())
+            },
         }
     }
 
@@ -52,7 +62,7 @@ impl Kind {
     }
 
     /// Checks a payload from outside and makes a job of it.
-    pub fn new_job(&self, payload: &str) -> Result<NewJob, serde_json::Error> {
+    pub fn new_job(&self, payload: &str) -> Result<NewJob, Malformed> {
         (self.new)(payload)
     }
 }

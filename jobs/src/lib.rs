@@ -13,7 +13,7 @@ mod known;
 mod log;
 mod retry;
 
-pub use catalog::{Catalog, Kind, Runnable, UnknownKind};
+pub use catalog::{Catalog, Kind, Malformed, Runnable, UnknownKind};
 pub use context::{Context, Services};
 pub use failure::Failure;
 pub use job::Job;

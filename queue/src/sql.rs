@@ -10,6 +10,7 @@ mod crew;
 mod enqueue;
 mod finish;
 mod gather;
+mod lease;
 mod limits;
 mod list;
 mod pause;

@@ -4,5 +4,6 @@
 mod digest;
 mod json;
 pub mod keys;
+pub mod requests;
 pub mod seed;
 pub mod ventes;

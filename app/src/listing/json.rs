@@ -1,28 +1,42 @@
 //! Jobs as programs read them.
 
+use super::Whole;
 use chrono::{DateTime, Utc};
-use queue::{Attempt, JobRow};
+use queue::{Action, Attempt, JobRow};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 /// One JSON array of jobs.
 pub(crate) fn array(rows: &[JobRow]) -> String {
     text(&rows.iter().map(Job::of).collect::<Vec<_>>())
 }
 
-/// One JSON object: the job, its payload and its failed attempts.
-pub(crate) fn object(row: &JobRow, attempts: &[Attempt]) -> String {
+/// One JSON object: the job without its payload.
+pub(crate) fn one(row: &JobRow) -> String {
+    text(&Job::of(row))
+}
+
+/// One JSON object: the job, its payload, and everything kept about it.
+pub(crate) fn object(job: &Whole<'_>) -> String {
     #[derive(Serialize)]
-    struct Whole<'a> {
+    struct Shown<'a> {
         #[serde(flatten)]
         job: Job<'a>,
         payload: Box<RawValue>,
+        checkpoint: Option<Box<RawValue>>,
+        attributes: BTreeMap<&'a str, &'a str>,
         attempts: Vec<Failed<'a>>,
+        actions: Vec<Acted<'a>>,
     }
-    text(&Whole {
+    let Whole { row, attempts, attributes, actions } = *job;
+    text(&Shown {
         job: Job::of(row),
         payload: raw(&row.payload),
+        checkpoint: row.checkpoint.as_deref().map(raw),
+        attributes: attributes.iter().map(|(name, value)| (&**name, &**value)).collect(),
         attempts: attempts.iter().map(Failed::of).collect(),
+        actions: actions.iter().map(Acted::of).collect(),
     })
 }
 
@@ -51,6 +65,8 @@ struct Job<'a> {
     started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
     delivered_at: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+    cancel_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Serialize)]
@@ -95,6 +111,8 @@ impl<'a> Job<'a> {
             started_at: row.started_at,
             finished_at: row.finished_at,
             delivered_at: row.delivered_at,
+            expires_at: row.expires_at,
+            cancel_at: row.cancel_at,
         }
     }
 }
@@ -112,11 +130,31 @@ impl<'a> Failed<'a> {
     }
 }
 
+#[derive(Serialize)]
+struct Acted<'a> {
+    at: DateTime<Utc>,
+    act: &'a str,
+    principal: &'a str,
+    reason: Option<&'a str>,
+}
+
+impl<'a> Acted<'a> {
+    fn of(action: &'a Action) -> Self {
+        Self {
+            at: action.at,
+            act: &action.act,
+            principal: &action.principal,
+            reason: action.reason.as_deref(),
+        }
+    }
+}
+
 /// Stored JSON as it is, digit for digit.
 fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-fn text(value: &impl Serialize) -> String {
+/// A value as JSON text.
+pub(crate) fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("a job is plain data")
 }

@@ -1,9 +1,10 @@
-//! Removes finished jobs whose retention has passed, and old lines of the ticks' ledger, in small
-//! steps.
+//! Removes finished jobs whose retention has passed, old lines of the ticks' ledger and old
+//! idempotency keys, in small steps.
 //!
 //! Safe to run twice: what the first run removed is not there for the second.
 
 use crate::{Context, Failure, Job, Unique};
+use records::requests;
 use serde::{Deserialize, Serialize};
 
 /// Rows per statement: few enough that no lock is held for long.
@@ -41,7 +42,15 @@ impl Job for PruneJobs {
                 break;
             }
         }
-        cx.set_result(&serde_json::json!({ "removed": removed, "ticks": ticks }));
+        let mut keys = 0;
+        loop {
+            let step = requests::prune(cx.db(), STEP).await?;
+            keys += step;
+            if step < u64::from(STEP) || cx.cancelled.is_cancelled() {
+                break;
+            }
+        }
+        cx.set_result(&serde_json::json!({ "removed": removed, "ticks": ticks, "keys": keys }));
         Ok(())
     }
 }

@@ -1,13 +1,11 @@
-//! Taking jobs and keeping them.
+//! Taking jobs.
 
 use super::Record;
 use super::rows::{claimed, entry, millis};
 use crate::Error;
-use crate::job::{Claim, Claimed, Ticket};
-use crate::mutations::{Protection, is_off};
+use crate::job::{Claim, Claimed};
 use crate::redis::Index;
-use db::{Dialect, Row, Sql, args};
-use std::time::Duration;
+use db::{Row, Sql, args};
 use uuid::Uuid;
 
 /// What an empty index is shown: enough that this is rare, few enough that it is quick.
@@ -62,18 +60,6 @@ static IS_PAUSED: Sql = Sql::both(
      AND (until_at IS NULL OR until_at > {now})",
 );
 
-/// $1 ids, $2 tokens, $3 lease in ms (PostgreSQL); $1 pairs of them, $2 lease in ms (SQLite).
-static EXTEND: Sql = Sql::each(
-    "UPDATE jobs SET lease_until = {after $3} \
-     FROM unnest($1::uuid[], $2::bigint[]) AS held(id, token) \
-     WHERE jobs.id = held.id AND jobs.token = held.token AND state = 'running' \
-     RETURNING jobs.id AS id, jobs.token AS token",
-    "UPDATE jobs SET lease_until = {after $2} \
-     FROM (SELECT value ->> 0 AS id, value ->> 1 AS token FROM json_each($1) \
-     LIMIT -1) AS held WHERE jobs.id = held.id AND jobs.token = held.token AND +state = 'running' \
-     RETURNING jobs.id AS id, jobs.token AS token",
-);
-
 impl Record {
     pub(super) async fn claim_by_scan(&self, claim: &Claim) -> Result<Vec<Claimed>, Error> {
         let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
@@ -124,37 +110,6 @@ impl Record {
         let rows = self.db.read(&HEADS, args![queue, limit]).await?;
         let entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         Ok(!entries.is_empty() && index.add(queue, &entries).await.is_ok())
-    }
-
-    pub(super) async fn extend_leases(
-        &self,
-        tickets: &[Ticket],
-        lease: Duration,
-    ) -> Result<Vec<Ticket>, Error> {
-        if is_off(Protection::Leases) {
-            return Ok(tickets.to_vec());
-        }
-        let mut held = Vec::with_capacity(tickets.len());
-        let mut tx = self.db.begin().await?;
-        for step in tickets.chunks(1_000) {
-            let values = match tx.dialect() {
-                Dialect::Postgres => args![
-                    step.iter().map(|ticket| ticket.id).collect::<Vec<_>>(),
-                    step.iter().map(|ticket| ticket.token).collect::<Vec<_>>(),
-                    millis(lease),
-                ],
-                Dialect::Sqlite => {
-                    let pairs: Vec<_> = step.iter().map(|held| (held.id, held.token)).collect();
-                    let pairs = serde_json::to_string(&pairs).expect("a ticket is plain data");
-                    args![pairs, millis(lease)]
-                }
-            };
-            for row in tx.rows(&EXTEND, values).await? {
-                held.push(Ticket { id: row.get("id")?, token: row.get("token")? });
-            }
-        }
-        tx.commit().await?;
-        Ok(held)
     }
 }
 

@@ -108,16 +108,12 @@ pub(super) struct Placed<'a> {
 }
 
 impl Record {
-    pub(super) fn check_sizes(&self, jobs: &[NewJob]) -> Result<(), Error> {
-        super::limits::check(jobs, self.max_payload_bytes)
-    }
-
     pub(super) async fn insert(
         &self,
         tx: &mut Tx,
         jobs: &[NewJob],
     ) -> Result<Vec<Enqueued>, Error> {
-        self.check_sizes(jobs)?;
+        super::limits::check(jobs, self.max_payload_bytes)?;
         self.note_queues(tx, jobs).await?;
         let placed = place(tx, jobs).await?;
         let mut inserted: Vec<Moved> = Vec::with_capacity(jobs.len());

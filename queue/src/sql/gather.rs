@@ -150,7 +150,7 @@ impl Drop for Turn {
 impl Record {
     /// Puts jobs in, together with other calls if there are any.
     pub(super) async fn enqueue_gathered(&self, jobs: &[NewJob]) -> Answer {
-        self.check_sizes(jobs)?;
+        super::limits::check(jobs, self.max_payload_bytes)?;
         let Some(group) = group(jobs) else { return self.enqueue_alone(jobs).await };
         let is_parallel = group == Group::Plain && self.db.postgres().is_some();
         let most = if is_parallel { POSTGRES_WRITERS } else { 1 };

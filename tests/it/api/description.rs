@@ -28,13 +28,22 @@ async fn the_description_lists_every_route_and_its_page_needs_nobody_else() {
         })
         .collect();
     let expected = [
+        "delete /api/v1/jobs/{id}",
+        "get /api/v1/jobs",
         "get /api/v1/jobs/{id}",
+        "get /api/v1/jobs/{id}/logs",
+        "get /api/v1/jobs/{id}/why",
         "get /api/v1/schedules",
         "get /api/v1/schedules/{name}/ticks",
         "get /livez",
         "get /metrics",
         "get /openapi.json",
         "get /readyz",
+        "post /api/v1/jobs",
+        "post /api/v1/jobs/bulk",
+        "post /api/v1/jobs/{id}",
+        "post /api/v1/jobs/{id}/cancel",
+        "post /api/v1/jobs/{id}/retry",
         "post /api/v1/schedules",
         "post /api/v2/simple/ventes/sync",
         "post /api/v2/simple/ventes/sync/",

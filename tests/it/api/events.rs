@@ -173,8 +173,24 @@ async fn a_maker_follows_its_own_job_and_a_removed_job_ends() {
     );
     assert_eq!(stream.next().await, None);
 
+    // A client that goes away leaves its place, although nothing is sent meanwhile.
     let id = put_in(&*engine).await;
     let path = format!("/api/v1/jobs/{id}/events");
+    let streams = async || {
+        let metrics = app.http().get(app.url(0, "/metrics")).send().await.unwrap();
+        let text = metrics.text().await.unwrap();
+        let mut lines = text.lines().filter_map(|l| l.strip_prefix("relais_event_streams "));
+        lines.next().map(str::to_owned)
+    };
+    let mut stream = Reader::open(&app, &path, &[("X-API-Key", ADMIN)]).await;
+    stream.expect("state").await;
+    assert_eq!(streams().await.as_deref(), Some("1"));
+    drop(stream);
+    let began = Instant::now();
+    while streams().await.as_deref() != Some("0") {
+        assert!(began.elapsed() < Duration::from_secs(10), "the place is not free");
+    }
+
     let mut stream = Reader::open(&app, &path, &[("X-API-Key", ADMIN)]).await;
     stream.expect("state").await;
     static GONE: db::Sql = db::Sql::both("DELETE FROM jobs WHERE id = $1");

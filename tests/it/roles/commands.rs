@@ -12,7 +12,7 @@ use tests::stores::{Deployment, postgres};
 fn every_command_helps_and_names_its_flags() {
     let dir = scratch_dir("help");
     let everywhere = ["--config", "--database-url", "--redis-url", "--log-format", "--log-filter"];
-    let commands: [(&[&str], &[&str]); 13] = [
+    let commands: [(&[&str], &[&str]); 24] = [
         (
             &[],
             &[
@@ -23,6 +23,8 @@ fn every_command_helps_and_names_its_flags() {
                 "migrate",
                 "seed",
                 "jobs",
+                "queues",
+                "dead",
                 "schedules",
                 "bench",
                 "Examples:",
@@ -35,7 +37,33 @@ fn every_command_helps_and_names_its_flags() {
         (&["migrate"], &[]),
         (&["seed"], &["FILE"]),
         (&["bench"], &["--jobs", "--json", "--clear", "latency", "removes its own"]),
-        (&["jobs"], &["list", "show"]),
+        (&["jobs"], &["list", "show", "why", "tail", "enqueue", "Examples:", "Exit codes:"]),
+        (&["jobs", "why"], &["ID", "--json"]),
+        (&["jobs", "tail"], &["ID", "--json", "Exit codes:"]),
+        (
+            &["jobs", "enqueue"],
+            &[
+                "--queue",
+                "--priority",
+                "--run-at",
+                "--in",
+                "--lane",
+                "--unique",
+                "--attribute",
+                "--wait",
+            ],
+        ),
+        (
+            &["jobs", "cancel"],
+            &["--state", "--kind", "--reason", "--dry-run", "--yes", "Exit codes:"],
+        ),
+        (&["jobs", "retry"], &["--state", "--attribute", "--since", "--until", "--principal"]),
+        (&["jobs", "delete"], &["--state", "--lane", "--limit"]),
+        (&["queues"], &["list", "pause", "resume", "Examples:", "Exit codes:"]),
+        (&["queues", "pause"], &["QUEUE", "--kind", "--for", "--until", "--reason"]),
+        (&["workers"], &["--json"]),
+        (&["dead"], &["list", "requeue", "Examples:", "Exit codes:"]),
+        (&["dead", "requeue"], &["ID", "--kind", "--reason", "--dry-run", "--yes"]),
         (&["jobs", "list"], &["--state", "--kind", "--queue", "--limit", "--before", "--json"]),
         (&["jobs", "show"], &["ID", "--json"]),
         (&["schedules"], &["list", "show", "preview", "pause", "resume", "trigger", "ticks"]),
@@ -139,7 +167,7 @@ async fn jobs_are_shown_to_people_and_to_programs() {
         let unknown = "0198c1d2-0000-7000-8000-000000000000";
         let env: Vec<_> = app.env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let ended = relais(app.dir(), &env, &["jobs", "show", unknown]);
-        assert_eq!(ended.code, Some(1));
+        assert_eq!(ended.code, Some(3));
         assert!(ended.err.contains(&format!("there is no job {unknown}")), "{ended:?}");
     }
 }

@@ -5,6 +5,8 @@ mod bench;
 mod commands;
 mod disk;
 mod kills;
+mod operate;
+mod operate_bulk;
 pub(crate) mod schedules;
 mod settings;
 mod signals;
@@ -148,4 +150,8 @@ on_every_deployment! {
     kills::the_batch_of_a_killed_worker_runs_again_once_in_effect,
     kills::a_frozen_worker_that_comes_back_doubles_nothing,
     kills::what_a_killed_api_had_accepted_still_runs,
+    operate::a_job_is_put_in_explained_and_followed_to_its_end,
+    operate::queues_and_workers_are_shown_paused_and_resumed,
+    operate_bulk::many_jobs_are_cancelled_retried_and_deleted,
+    operate_bulk::the_dead_are_listed_and_put_back,
 }

@@ -12,6 +12,8 @@ pub(super) struct Report {
     figures: Vec<(&'static str, u64)>,
     texts: Vec<(&'static str, String)>,
     broken: Vec<String>,
+    /// Bounds of time break the full run; the quick one shares its machine with other checks.
+    is_timed: bool,
     pub(super) orphan_ms: i64,
     not_run: Option<String>,
 }
@@ -42,6 +44,7 @@ impl Report {
             figures: Vec::new(),
             texts: Vec::new(),
             broken: Vec::new(),
+            is_timed: run.full,
             orphan_ms: 0,
             not_run: None,
         }
@@ -80,6 +83,15 @@ impl Report {
     pub(super) fn require(&mut self, is_so: bool, otherwise: impl Into<String>) {
         if !is_so {
             self.broken.push(otherwise.into());
+        }
+    }
+
+    /// A bound of time.
+    pub(super) fn require_in_time(&mut self, is_so: bool, otherwise: impl Into<String>) {
+        match self.is_timed {
+            true => self.require(is_so, otherwise),
+            false if !is_so => self.note("late", format!("({})", otherwise.into())),
+            false => {}
         }
     }
 

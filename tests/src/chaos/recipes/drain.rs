@@ -62,13 +62,16 @@ pub(super) async fn drain(name: &'static str, run: Run<'_>) -> Report {
     report.require(interrupted == 0, format!("interrupted={interrupted}"));
     report.require(late == 0, format!("{late} jobs began after SIGTERM"));
     let most = Duration::from_millis(longest) + SLACK;
-    report.require(took <= most, format!("the drain took {took:?}"));
+    report.require_in_time(took <= most, format!("the drain took {took:?}"));
     // A deaf handler gets a second to notice.
     let most = grace + Duration::from_secs(1) + SLACK;
-    report.require(late_took <= most, format!("the drain at the deadline took {late_took:?}"));
+    report.require_in_time(
+        late_took <= most,
+        format!("the drain at the deadline took {late_took:?}"),
+    );
     report.require(released == count, format!("released={released} of {count}"));
     report.require(spent == 0, format!("{spent} jobs spent an attempt"));
-    report.require(handover <= 2_500, format!("a released job waited {handover} ms"));
+    report.require_in_time(handover <= 2_500, format!("a released job waited {handover} ms"));
     report.note("drained", count);
     report.note("interrupted", interrupted);
     report.note("begun_after_term", late);

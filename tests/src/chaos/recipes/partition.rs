@@ -55,7 +55,7 @@ pub(super) async fn partition(name: &'static str, run: Run<'_>) -> Report {
     report.note("cut", format!("{}s", cut.as_secs()));
     report.note("resume", format!("{:.1}s", slowest as f64 / 1_000.0));
     let limit = (cut + RESUME).as_millis() as i64;
-    report.require(slowest <= limit, format!("no job began within {limit} ms of healing"));
+    report.require_in_time(slowest <= limit, format!("no job began within {limit} ms of healing"));
     let reruns = report.figure("reruns").unwrap_or_default();
     report.require(reruns > 0, "the worker that was cut off held nothing");
     site.close().await;

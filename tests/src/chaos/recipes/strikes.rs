@@ -52,7 +52,7 @@ pub(super) async fn kill_workers(name: &'static str, run: Run<'_>) -> Report {
     let most = (site.killed.len() * SLOTS) as u64;
     report.require(reruns <= most, format!("reruns={reruns}, at most {most} were in flight"));
     let orphan = Duration::from_millis(report.orphan_ms.unsigned_abs());
-    report.require(orphan <= run.lease() + ORPHAN, format!("an orphan waited {orphan:?}"));
+    report.require_in_time(orphan <= run.lease() + ORPHAN, format!("an orphan waited {orphan:?}"));
     site.close().await;
     report
 }

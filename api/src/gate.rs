@@ -1,0 +1,48 @@
+//! Who may pass to a route, and how often: what every route that changes something begins and ends
+//! with.
+
+use crate::State;
+use crate::auth::{self, Caller};
+use crate::error::ApiError;
+use crate::limits::Quota;
+use crate::server::Peer;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+
+/// What is left of the caller's requests, for the answer's headers.
+pub(crate) struct Pass(Option<Quota>);
+
+/// Counts a request on `route`, of whoever asks or else of its address. The caller has one of
+/// `scopes`, if any are asked for.
+pub(crate) async fn enter(
+    state: &State,
+    peer: Peer,
+    headers: &HeaderMap,
+    scopes: Option<&[&str]>,
+    route: &'static str,
+) -> (Pass, Result<Caller, ApiError>) {
+    let caller = auth::caller(state, peer, headers).await;
+    let quota = match &caller {
+        Ok(caller) => state.limits.take(&caller.principal(), route).await,
+        // Nothing is counted against a caller that nobody could look up.
+        Err(ApiError::Unavailable(_) | ApiError::Internal(_)) => return (Pass(None), caller),
+        Err(_) => state.limits.take(&format!("ip:{}", peer.0.ip().to_canonical()), route).await,
+    };
+    let caller = quota.check().and(caller).and_then(|caller| match scopes {
+        Some(scopes) if !caller.has_scope(scopes) => Err(ApiError::Forbidden),
+        _ => Ok(caller),
+    });
+    (Pass(Some(quota)), caller)
+}
+
+impl Pass {
+    /// The answer with its headers.
+    pub(crate) fn leave(self, answer: Result<Response, ApiError>) -> Response {
+        let mut response = answer.into_response();
+        if let Some(quota) = self.0 {
+            quota.write(response.headers_mut());
+        }
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Prefer"));
+        response
+    }
+}
