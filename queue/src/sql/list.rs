@@ -58,10 +58,13 @@ struct Lead {
 
 macro_rules! lead {
     ($name:ident, $lead:expr) => {
+        lead!($name, $lead, $lead);
+    };
+    ($name:ident, $postgres:expr, $sqlite:expr) => {
         static $name: Lead = Lead {
-            rows: Sql::both(page!(job_columns!(), $lead)),
-            ids: Sql::both(page!("id", $lead)),
-            floor: Sql::both(floor!($lead)),
+            rows: Sql::each(page!(job_columns!(), $postgres), page!(job_columns!(), $sqlite)),
+            ids: Sql::each(page!("id", $postgres), page!("id", $sqlite)),
+            floor: Sql::each(floor!($postgres), floor!($sqlite)),
         };
     };
 }
@@ -72,10 +75,17 @@ lead!(ENDED_KIND, "kind = $5 AND state = $4 AND finished_at IS NOT NULL");
 lead!(ENDED_QUEUE, "queue = $6 AND state = $4 AND finished_at IS NOT NULL");
 lead!(PRINCIPAL, "principal = $7");
 lead!(LANE, "lane = $8");
+macro_rules! with_attribute {
+    () => {
+        "(SELECT job_id FROM job_attributes WHERE name = $9 AND value = $10 \
+         AND job_id < $1 AND job_id >= $2 ORDER BY job_id DESC LIMIT 10000)"
+    };
+}
+// PostgreSQL would walk all jobs, newest first, hoping to meet one with the attribute soon.
 lead!(
     ATTRIBUTE,
-    "id IN (SELECT job_id FROM job_attributes WHERE name = $9 AND value = $10 \
-     AND job_id < $1 AND job_id >= $2 ORDER BY job_id DESC LIMIT 10000)"
+    concat!("id = ANY (ARRAY", with_attribute!(), ")"),
+    concat!("id IN ", with_attribute!())
 );
 
 /// What one lead gave, newest first.

@@ -130,6 +130,7 @@ conformance! {
     read::figures_are_kept_by_queue,
     read::unfinished_jobs_of_a_principal_are_counted_up_to_the_limit,
     retention::only_finished_jobs_past_their_time_are_removed,
+    retention::cancelled_and_expired_jobs_go_with_the_dead,
     retention::removal_goes_in_steps,
     retention::a_key_that_was_for_ever_is_free_once_its_job_is_gone,
     act::a_waiting_job_is_cancelled_at_once,

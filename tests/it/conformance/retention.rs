@@ -32,6 +32,25 @@ pub(crate) async fn only_finished_jobs_past_their_time_are_removed(stage: &Stage
     }
 }
 
+pub(crate) async fn cancelled_and_expired_jobs_go_with_the_dead(stage: &Stage) {
+    let past = Some(clock::now() - chrono::Duration::seconds(1));
+    let ids = [put(stage, NewJob { expires_at: past, ..job() }).await, put(stage, job()).await];
+    super::act::act(stage, ids[1], queue::Act::Cancel).await;
+    stage.reap().await.unwrap();
+    let only_done = Retention { done: Duration::ZERO, dead: HOUR };
+    assert_eq!(stage.prune(only_done, 10).await.unwrap(), 0);
+    let mut gone = 0;
+    until("both go", async || {
+        gone += stage.prune(AT_ONCE, 10).await.unwrap();
+        gone == 2
+    })
+    .await;
+    for id in ids {
+        assert_eq!(stage.get(id).await.unwrap(), None);
+        assert!(stage.actions(id).await.unwrap().is_empty());
+    }
+}
+
 pub(crate) async fn removal_goes_in_steps(stage: &Stage) {
     let jobs: Vec<NewJob> = (0..10).map(|_| job()).collect();
     stage.enqueue(&jobs).await.unwrap();

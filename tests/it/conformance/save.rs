@@ -12,8 +12,8 @@ fn lines(texts: &[&str]) -> Vec<(chrono::DateTime<chrono::Utc>, String)> {
     texts.iter().map(|text| (clock::now(), (*text).to_owned())).collect()
 }
 
-fn is_lost<T: std::fmt::Debug>(answer: Result<T, Error>) -> bool {
-    matches!(answer, Err(Error::LeaseLost(_)))
+fn is_lost(answer: Result<(), Error>) -> bool {
+    answer.is_err_and(|error| matches!(error, Error::LeaseLost(_)))
 }
 
 pub(crate) async fn a_checkpoint_is_there_for_the_next_attempt(stage: &Stage) {

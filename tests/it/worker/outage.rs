@@ -1,8 +1,8 @@
 //! The stores go away while jobs run: what was done is recorded once they are back, and nothing
 //! runs twice (promise 8).
 
-use super::floor::{Floor, PATIENCE};
-use queue::State;
+use super::floor::{Floor, PATIENCE, until};
+use queue::{Act, Actor, State};
 use std::time::{Duration, Instant};
 use tests::script::{Script, Step};
 use tests::stores::{Deployment, Postgres, Redis};
@@ -74,6 +74,17 @@ async fn an_outage_while_jobs_run_loses_nothing(deployment: Deployment) {
     // Promise 8 says five seconds; a busy machine gets as much again.
     assert!(back.elapsed() < Duration::from_secs(10), "{:?}", back.elapsed());
     assert!(scripts.iter().chain(&waiting).all(|script| script.executions().len() == 1));
+    // What is new runs soon as well, the worker shows itself again, and a cancel arrives.
+    let late = Script::new([Step::Hold]);
+    let id = floor.put(late.clone()).await;
+    late.until_holding().await;
+    until("it is seen", async || {
+        floor.engine.workers().await.unwrap().iter().any(|worker| worker.alive)
+    })
+    .await;
+    let by = Actor { principal: "ops".to_owned(), reason: None };
+    floor.engine.act(&[id], Act::Cancel, &by).await.unwrap();
+    floor.ended(id, State::Cancelled).await;
     worker.stop().await;
 }
 
