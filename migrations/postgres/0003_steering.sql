@@ -19,10 +19,14 @@ CREATE INDEX jobs_later ON jobs (queue) WHERE state = 'scheduled';
 CREATE INDEX jobs_expiring ON jobs (expires_at)
     WHERE expires_at IS NOT NULL AND state IN ('scheduled', 'ready');
 CREATE INDEX jobs_cancelling ON jobs (id) WHERE cancel_at IS NOT NULL AND state = 'running';
+-- Each index is written only where a job passes by: every one that a claim or an end must also
+-- write is throughput lost.
 DROP INDEX jobs_finished;
-CREATE INDEX jobs_ended ON jobs (state, finished_at) WHERE finished_at IS NOT NULL;
+DROP INDEX jobs_state;
+CREATE INDEX jobs_waiting ON jobs (state, id) WHERE state IN ('scheduled', 'ready');
+CREATE INDEX jobs_ended ON jobs (state, id) WHERE finished_at IS NOT NULL;
 CREATE INDEX jobs_ended_kind ON jobs (kind, state, id) WHERE finished_at IS NOT NULL;
-CREATE INDEX jobs_ended_queue ON jobs (queue, state, id) WHERE finished_at IS NOT NULL;
+CREATE INDEX jobs_dead ON jobs (queue, id) WHERE state = 'dead';
 CREATE INDEX jobs_of_principal ON jobs (principal, id) WHERE principal IS NOT NULL;
 CREATE INDEX jobs_of_lane ON jobs (lane, id) WHERE lane IS NOT NULL;
 

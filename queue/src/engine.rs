@@ -85,7 +85,7 @@ pub trait Engine: Control {
 
     /// Removes at most `limit` jobs of `queue`, waiting or ended, whatever their age; returns how
     /// many. Those that are held stay, and so do those that wait in a lane.
-    async fn clear(&self, queue: &str, limit: u32) -> Result<u64, Error>;
+    async fn clear(&self, kind: &str, queue: &str, limit: u32) -> Result<u64, Error>;
 
     /// Proves that every store answers.
     async fn ping(&self) -> Result<(), Error>;

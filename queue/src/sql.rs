@@ -212,8 +212,8 @@ impl Engine for Record {
         self.remove_finished(retention, limit).await
     }
 
-    async fn clear(&self, queue: &str, limit: u32) -> Result<u64, Error> {
-        self.remove_all(queue, limit).await
+    async fn clear(&self, kind: &str, queue: &str, limit: u32) -> Result<u64, Error> {
+        self.remove_all(kind, queue, limit).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

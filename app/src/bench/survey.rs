@@ -63,7 +63,7 @@ async fn unfinished(engine: &dyn Engine) -> anyhow::Result<u64> {
 async fn clear(engine: &dyn Engine) -> anyhow::Result<u64> {
     let mut removed = 0;
     loop {
-        let step = engine.clear(QUEUE, STEP).await?;
+        let step = engine.clear(<super::job::Noop as jobs::Job>::KIND, QUEUE, STEP).await?;
         removed += step;
         if step < u64::from(STEP) {
             return Ok(removed);

@@ -13,29 +13,29 @@ const FILL: i64 = 10_000;
 
 /// Ready jobs that may be claimed from queue $1.
 macro_rules! claimable {
-    () => {
-        "queue = $1 AND state = 'ready' AND NOT blocked \
-         AND (expires_at IS NULL OR expires_at > {now}) \
-         AND kind NOT IN (SELECT name FROM pauses WHERE scope = 'kind' \
-         AND (until_at IS NULL OR until_at > {now})) \
-         AND NOT EXISTS (SELECT 1 FROM pauses WHERE scope = 'queue' AND name = $1 \
-         AND (until_at IS NULL OR until_at > {now}))"
+    ($state:literal) => {
+        concat!(
+            "queue = $1 AND ",
+            $state,
+            " = 'ready' AND NOT blocked AND (expires_at IS NULL OR expires_at > {now}) \
+             AND kind NOT IN (SELECT name FROM pauses WHERE scope = 'kind' \
+             AND (until_at IS NULL OR until_at > {now})) \
+             AND NOT EXISTS (SELECT 1 FROM pauses WHERE scope = 'queue' AND name = $1 \
+             AND (until_at IS NULL OR until_at > {now}))"
+        )
     };
 }
 
+/// $3 worker, $4 lease in ms.
 macro_rules! claim {
-    ($picked:literal) => {
+    ($where:expr) => {
         concat!(
-            "WITH picked AS MATERIALIZED (SELECT id FROM jobs WHERE ",
-            claimable!(),
-            " AND ",
-            $picked,
-            " ORDER BY rank, id LIMIT $2 {skip locked}) \
-             UPDATE jobs SET state = 'running', attempt = attempt + 1, token = token + 1, \
+            "UPDATE jobs SET state = 'running', attempt = attempt + 1, token = token + 1, \
              lease_holder = $3, lease_until = {after $4}, started_at = {now}, \
              progress_done = NULL, progress_total = NULL, cancel_at = NULL, cancel_by = NULL \
-             WHERE id IN (SELECT id FROM picked) \
-             RETURNING id, token, kind, version, queue, payload, attempt, max_attempts, crashes, \
+             WHERE ",
+            $where,
+            " RETURNING id, token, kind, version, queue, payload, attempt, max_attempts, crashes, \
              principal, lane, lane_seq, trace, created_at, timeout_ms, checkpoint, rank"
         )
     };
@@ -43,14 +43,22 @@ macro_rules! claim {
 
 /// $1 queue, $2 limit, $3 worker, $4 lease in ms. On SQLite the store's clock is that of the process
 /// that asks, so a job that one with a fast clock made ready still waits for its time.
-pub(super) static SCAN: Sql = Sql::both(claim!("run_at <= {now}"));
-/// The same among proposed ids $5.
-static PROPOSED: Sql = Sql::both(claim!("id = ANY($5)"));
+pub(super) static SCAN: Sql = Sql::both(concat!(
+    "WITH picked AS MATERIALIZED (SELECT id FROM jobs WHERE ",
+    claimable!("state"),
+    " AND run_at <= {now} ORDER BY rank, id LIMIT $2 {skip locked}) ",
+    claim!("id IN (SELECT id FROM picked)")
+));
+
+/// $1 queue, $2 ids that were proposed, in order: whoever wants the same ones waits for them in the
+/// same order. The state is hidden from the planner, which would else take an index of ready jobs
+/// for a short way when its figures are old, and walk all of them for every claim.
+static PROPOSED: Sql = Sql::both(claim!(concat!("id = ANY($2) AND ", claimable!("state || ''"))));
 
 /// $1 queue, $2 limit: what the index should hold first.
 pub(super) static HEADS: Sql = Sql::both(concat!(
     "SELECT id, rank FROM jobs WHERE ",
-    claimable!(),
+    claimable!("state"),
     " ORDER BY rank, id LIMIT $2"
 ));
 
@@ -99,9 +107,9 @@ impl Record {
         }
     }
 
-    async fn claim_ids(&self, claim: &Claim, ids: Vec<Uuid>) -> Result<Vec<Claimed>, Error> {
-        let limit = i64::try_from(ids.len()).unwrap_or(i64::MAX);
-        let values = args![&claim.queue, limit, &claim.worker, millis(claim.lease), ids];
+    async fn claim_ids(&self, claim: &Claim, mut ids: Vec<Uuid>) -> Result<Vec<Claimed>, Error> {
+        ids.sort_unstable();
+        let values = args![&claim.queue, ids, &claim.worker, millis(claim.lease)];
         in_order(&self.db.write(&PROPOSED, values).await?)
     }
 

@@ -62,14 +62,14 @@ macro_rules! end {
 }
 
 /// id, token, state, delay in ms, attempts given back, result, error: an array of each on
-/// PostgreSQL, one JSON text on SQLite. There, `LIMIT` has the text read once, and `+` keeps the
-/// planner from going through all running jobs instead of looking up each id.
+/// PostgreSQL, one JSON text on SQLite. There, `LIMIT` has the text read once. `|| ''` and `+` keep
+/// the planners from going through all running jobs instead of looking up each id.
 static END: Sql = Sql::each(
     end!(
         "e.result::json",
         "unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], \
          $7::text[]) AS e(id, token, state, after_ms, refund, result, error)",
-        "jobs.state = 'running'"
+        "jobs.state || '' = 'running'"
     ),
     end!(
         "e.result",
@@ -99,7 +99,7 @@ static DONE: Sql = Sql::each(
     done!(
         "e.result::json",
         "unnest($1::uuid[], $2::bigint[], $3::text[]) AS e(id, token, result)",
-        "jobs.state = 'running'"
+        "jobs.state || '' = 'running'"
     ),
     done!(
         "e.result",

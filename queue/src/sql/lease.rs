@@ -17,11 +17,11 @@ use std::time::Duration;
 static EXTEND: Sql = Sql::each(
     "WITH shown AS (SELECT * FROM unnest($1::uuid[], $2::bigint[]) AS shown(id, token)), \
      free AS MATERIALIZED (SELECT jobs.id FROM jobs WHERE jobs.id = ANY($1) \
-     AND jobs.state = 'running' {skip locked}), \
+     AND jobs.state || '' = 'running' {skip locked}), \
      extended AS (UPDATE jobs SET lease_until = {after $3} FROM shown JOIN free ON free.id = shown.id \
-     WHERE jobs.id = shown.id AND jobs.token = shown.token AND jobs.state = 'running') \
+     WHERE jobs.id = shown.id AND jobs.token = shown.token AND jobs.state || '' = 'running') \
      SELECT jobs.id AS id, jobs.token AS token FROM jobs \
-     JOIN shown ON shown.id = jobs.id AND shown.token = jobs.token WHERE jobs.state = 'running'",
+     JOIN shown ON shown.id = jobs.id AND shown.token = jobs.token WHERE jobs.state || '' = 'running'",
     "UPDATE jobs SET lease_until = {after $2} \
      FROM (SELECT value ->> 0 AS id, value ->> 1 AS token FROM json_each($1) \
      LIMIT -1) AS held WHERE jobs.id = held.id AND jobs.token = held.token AND +state = 'running' \

@@ -4,10 +4,9 @@
 //! index proposes in order, and a list says where it stopped looking.
 
 use super::Record;
-use super::rows::{job, job_columns};
+use super::rows::{first_id, job, job_columns};
 use crate::Error;
 use crate::job::{Filter, Found, JobRow, Listed, Page, State};
-use chrono::{DateTime, Utc};
 use db::{Row, Sql, Value, args};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -70,9 +69,11 @@ macro_rules! lead {
 }
 
 lead!(ALL, "TRUE");
-lead!(STATE, "state = $4");
+lead!(WAITING, "state = $4 AND state IN ('scheduled', 'ready')");
+lead!(RUNNING, "state = 'running'");
+lead!(ENDED, "state = $4 AND finished_at IS NOT NULL");
 lead!(ENDED_KIND, "kind = $5 AND state = $4 AND finished_at IS NOT NULL");
-lead!(ENDED_QUEUE, "queue = $6 AND state = $4 AND finished_at IS NOT NULL");
+lead!(DEAD_QUEUE, "queue = $6 AND state = 'dead'");
 lead!(PRINCIPAL, "principal = $7");
 lead!(LANE, "lane = $8");
 macro_rules! with_attribute {
@@ -155,18 +156,22 @@ fn leads(filter: &Filter) -> Vec<(&'static Lead, Option<State>)> {
     if filter.principal.is_some() {
         return vec![(&PRINCIPAL, filter.state)];
     }
-    let ended = match (&filter.kind, &filter.queue) {
-        (Some(_), _) => &ENDED_KIND,
-        (None, Some(_)) => &ENDED_QUEUE,
-        (None, None) if filter.state.is_none() => return vec![(&ALL, None)],
-        (None, None) => &STATE,
+    if filter.kind.is_none() && filter.queue.is_none() && filter.state.is_none() {
+        return vec![(&ALL, None)];
+    }
+    let lead = |state: State| match state {
+        State::Scheduled | State::Ready => &WAITING,
+        State::Running => &RUNNING,
+        _ if filter.kind.is_some() => &ENDED_KIND,
+        State::Dead if filter.queue.is_some() => &DEAD_QUEUE,
+        State::Done | State::Dead | State::Cancelled | State::Expired => &ENDED,
     };
     if let Some(state) = filter.state {
-        return vec![(if state.is_final() { ended } else { &STATE }, Some(state))];
+        return vec![(lead(state), Some(state))];
     }
     // Jobs go forward through the states in this order; those that went back are met at the end.
     let states = State::ALL.into_iter().chain([State::Ready, State::Scheduled]);
-    states.map(|s| (if s.is_final() { ended } else { &STATE }, Some(s))).collect()
+    states.map(|state| (lead(state), Some(state))).collect()
 }
 
 fn values(filter: &Filter, page: &Page, state: Option<State>) -> Vec<Value> {
@@ -186,20 +191,16 @@ fn values(filter: &Filter, page: &Page, state: Option<State>) -> Vec<Value> {
     ]
 }
 
-/// The smallest UUIDv7 of an instant's millisecond.
-fn first_id(at: DateTime<Utc>) -> Uuid {
-    let millis = at.timestamp_millis().clamp(0, (1 << 48) - 1).unsigned_abs();
-    Uuid::from_u128((u128::from(millis) << 80) | (0x7 << 76) | (0x2 << 62))
-}
-
 /// Every statement of this file, for the planner: name, text, how many values.
 #[cfg(test)]
 pub(super) fn statements() -> Vec<(&'static str, &'static Sql, usize)> {
     let leads = [
         ("all", &ALL),
-        ("state", &STATE),
+        ("waiting", &WAITING),
+        ("running", &RUNNING),
+        ("ended", &ENDED),
         ("ended kind", &ENDED_KIND),
-        ("ended queue", &ENDED_QUEUE),
+        ("dead queue", &DEAD_QUEUE),
         ("principal", &PRINCIPAL),
         ("lane", &LANE),
         ("attribute", &ATTRIBUTE),

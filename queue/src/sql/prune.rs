@@ -1,24 +1,26 @@
 //! Removing what is old, in small steps: finished jobs by age per state, and the small tables.
 
 use super::Record;
-use super::rows::millis;
+use super::rows::{first_id, millis};
 use crate::Error;
 use crate::job::{Retention, State};
 use db::{Sql, args};
 
-/// $1 state, $2 retention in ms (negative), $3 limit.
+/// $1 state, $2 retention in ms (negative), $3 limit, $4 an id of that age: no job that is younger
+/// has been finished for so long, and ids are what the index is sorted by.
 pub(super) static PRUNE: Sql = Sql::both(
     "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = $1 \
-     AND finished_at < {after $2} ORDER BY finished_at LIMIT $3)",
+     AND finished_at IS NOT NULL AND id < $4 AND finished_at < {after $2} ORDER BY id LIMIT $3)",
 );
 
-/// $1 queue, $2 limit.
+/// $1 kind, $2 limit, $3 queue.
 static CLEAR_ENDED: Sql = Sql::both(
-    "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE queue = $1 \
-     AND finished_at IS NOT NULL LIMIT $2)",
+    "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE kind = $1 \
+     AND state IN ('done', 'dead', 'cancelled', 'expired') AND finished_at IS NOT NULL \
+     AND queue = $3 LIMIT $2)",
 );
 static CLEAR_WAITING: Sql = Sql::both(
-    "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE queue = $1 \
+    "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE kind = $1 AND queue = $3 \
      AND state IN ('ready', 'scheduled') AND lane IS NULL LIMIT $2 {skip locked})",
 );
 
@@ -28,10 +30,15 @@ static OLD_THROUGHPUT: Sql = Sql::both("DELETE FROM throughput WHERE minute < {a
 static OVER_PAUSES: Sql = Sql::both("DELETE FROM pauses WHERE until_at < {after $1}");
 
 impl Record {
-    pub(super) async fn remove_all(&self, queue: &str, limit: u32) -> Result<u64, Error> {
-        let ended = self.db.execute(&CLEAR_ENDED, args![queue, i64::from(limit)]).await?;
+    pub(super) async fn remove_all(
+        &self,
+        kind: &str,
+        queue: &str,
+        limit: u32,
+    ) -> Result<u64, Error> {
+        let ended = self.db.execute(&CLEAR_ENDED, args![kind, i64::from(limit), queue]).await?;
         let left = i64::from(limit) - i64::try_from(ended).unwrap_or(i64::MAX);
-        Ok(ended + self.db.execute(&CLEAR_WAITING, args![queue, left.max(0)]).await?)
+        Ok(ended + self.db.execute(&CLEAR_WAITING, args![kind, left.max(0), queue]).await?)
     }
 
     pub(super) async fn remove_finished(
@@ -49,7 +56,8 @@ impl Record {
             (State::Expired, retention.dead),
         ] {
             let step = i64::try_from(left).unwrap_or(i64::MAX);
-            let values = args![state.as_str(), -millis(age), step];
+            let youngest = first_id(crate::clock::now() - age);
+            let values = args![state.as_str(), -millis(age), step, youngest];
             left -= self.db.execute(&PRUNE, values).await?.min(left);
             if left == 0 {
                 return Ok(u64::from(limit));

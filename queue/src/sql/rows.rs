@@ -4,8 +4,10 @@ use super::Moved;
 use crate::Error;
 use crate::bell::Entry;
 use crate::job::{Attempt, Claimed, JobRow, Progress, State, Ticket};
+use chrono::{DateTime, Utc};
 use db::Row;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Columns that [`job`] reads.
 macro_rules! job_columns {
@@ -127,4 +129,10 @@ pub(super) fn moved(row: &Row) -> Result<Moved, Error> {
         claimable: state == State::Ready && !row.get::<bool>("blocked")?,
         scheduled: state == State::Scheduled,
     })
+}
+
+/// The smallest UUIDv7 of an instant's millisecond.
+pub(super) fn first_id(at: DateTime<Utc>) -> Uuid {
+    let millis = at.timestamp_millis().clamp(0, (1 << 48) - 1).unsigned_abs();
+    Uuid::from_u128((u128::from(millis) << 80) | (0x7 << 76) | (0x2 << 62))
 }

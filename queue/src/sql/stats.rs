@@ -49,8 +49,8 @@ macro_rules! stats {
             ", (SELECT count(*) FROM (SELECT queue FROM jobs WHERE state = 'running' LIMIT 10000) \
              AS held WHERE held.queue = q.name) AS running, ",
             counted!(
-                "jobs {by jobs_ended_queue}",
-                "state = 'dead' AND finished_at IS NOT NULL",
+                "jobs {by jobs_dead}",
+                "state = 'dead'",
                 "dead"
             ),
             ", (SELECT min(run_at) FROM (SELECT run_at FROM jobs WHERE queue = q.name \
