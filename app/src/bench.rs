@@ -62,6 +62,9 @@ enum Step {
     /// Run a worker, and print its times once N jobs have run
     #[command(hide = true)]
     Work { n: u64 },
+    /// Take N jobs one by one and print what a claim took
+    #[command(hide = true)]
+    Claim { n: usize },
 }
 
 /// How jobs are put in.

@@ -57,7 +57,7 @@ pub trait Engine: Control {
     async fn keep_step(&self, ticket: Ticket, step: &str, result: &str) -> Result<(), Error>;
 
     /// Which of these jobs their holder is asked to stop, with who asked and why.
-    /// [`Engine::ready`] of [`CANCELS`](crate::CANCELS) changes when it may answer otherwise.
+    /// [`Engine::ready`] of [`CANCELS`] changes when it may answer otherwise.
     async fn cancels(&self, tickets: &[Ticket]) -> Result<Vec<(Ticket, String)>, Error>;
 
     /// Shows a worker process as alive.

@@ -83,7 +83,7 @@ async fn run(args: &Args) -> Vec<Report> {
     let started = args.deployments.iter().map(|deployment| Servers::start(*deployment));
     let servers = futures::future::join_all(started).await;
     let mut reports = Vec::new();
-    for recipe in Recipe::ALL.iter().filter(|recipe| args.is_chosen(recipe.name())) {
+    for recipe in Recipe::ALL.iter().filter(|recipe| args.is_chosen(**recipe)) {
         let able = servers.iter().filter(|servers| recipe.runs_on(servers.deployment));
         let runs = able.map(|servers| recipe.run(Run::of(args, servers)));
         if recipe.wants_quiet() {

@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use crate::store::{self, Patience};
 use crate::{telemetry, terminal};
 use jobs::{Catalog, Job, Services};
-use queue::Engine;
+use queue::{Claim, Engine, Outcome};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::ops::Range;
@@ -38,6 +38,10 @@ pub(super) async fn run(step: &Step, settings: &Settings) -> anyhow::Result<()> 
         }
         Step::Drip { n, ms } => drip(&engine, n, Duration::from_millis(ms.max(1))).await?,
         Step::Work { n } => work(&engine, settings, n).await?,
+        Step::Claim { n } => {
+            let took = claim(&engine, settings, n).await?;
+            terminal::print(&serde_json::to_string(&took)?)?;
+        }
     }
     engine.db().close().await;
     Ok(())
@@ -97,6 +101,36 @@ async fn drip(engine: &Arc<dyn Engine>, n: u64, every: Duration) -> anyhow::Resu
         engine.enqueue(&[Noop::new(i).into_new()]).await?;
     }
     Ok(())
+}
+
+/// What claims took, in nanoseconds.
+#[derive(Debug, Serialize)]
+struct Claims {
+    n: usize,
+    p50_ns: u64,
+    p99_ns: u64,
+}
+
+/// Claims one job after another and hands each back, so that as many wait as before.
+async fn claim(engine: &Arc<dyn Engine>, settings: &Settings, n: usize) -> anyhow::Result<Claims> {
+    let wish = Claim {
+        queue: QUEUE.to_owned(),
+        worker: "bench".to_owned(),
+        limit: 1,
+        lease: settings.queue.lease,
+    };
+    let mut took = Vec::with_capacity(n);
+    while took.len() < n {
+        let start = now_ns();
+        let jobs = engine.claim(&wish).await?;
+        if let Some(job) = jobs.first() {
+            took.push(now_ns() - start);
+            engine.finish(&[(job.ticket, Outcome::Release)]).await?;
+        }
+    }
+    took.sort_unstable();
+    let at = |share: usize| took.get(n * share / 100).copied().unwrap_or_default();
+    Ok(Claims { n, p50_ns: at(50), p99_ns: at(99) })
 }
 
 /// Works like any worker process; tells once `n` jobs have run, and stays until its standard

@@ -1,4 +1,4 @@
-//! Schedules in the record. What became of their ticks is in [`ledger`](self::ledger).
+//! Schedules in the record. What became of their ticks is in [`ledger`].
 
 mod ledger;
 

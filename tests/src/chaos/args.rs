@@ -10,7 +10,7 @@ Usage: cargo xtask chaos [--quick | --full] [OPTIONS]
   --quick               small numbers, at most 4 minutes (default)
   --full                the numbers of the goals, hours
   --seed S              the plan of strikes; printed, so that a run can be repeated
-  --recipe R-1,R-2,...  only these
+  --recipe R-1,R-2,...  only these; `soak` runs only when named, 20 s per strike
   --deployment NAMES    only these: embedded,postgres,distributed
   --jobs N              instead of the recipe's number
   --kills N             strikes, instead of the recipe's number
@@ -69,8 +69,9 @@ impl Args {
         Ok(args)
     }
 
-    pub(super) fn is_chosen(&self, recipe: &str) -> bool {
-        self.recipes.is_empty() || self.recipes.iter().any(|name| name == recipe)
+    pub(super) fn is_chosen(&self, recipe: Recipe) -> bool {
+        let is_named = self.recipes.iter().any(|name| name == recipe.name());
+        is_named || self.recipes.is_empty() && !recipe.is_long()
     }
 }
 

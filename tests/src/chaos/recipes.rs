@@ -5,6 +5,7 @@ mod clocks;
 mod drain;
 mod partition;
 mod pause;
+mod soak;
 mod storms;
 mod strikes;
 
@@ -29,6 +30,7 @@ pub(super) enum Recipe {
     Pause,
     Drain,
     Storms,
+    Soak,
 }
 
 impl Recipe {
@@ -43,6 +45,7 @@ impl Recipe {
         Self::Pause,
         Self::Drain,
         Self::Storms,
+        Self::Soak,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -57,6 +60,7 @@ impl Recipe {
             Self::Pause => "R-11",
             Self::Drain => "R-12",
             Self::Storms => "R-13",
+            Self::Soak => "soak",
         }
     }
 
@@ -69,6 +73,11 @@ impl Recipe {
             }
             _ => true,
         }
+    }
+
+    /// Whether it runs only when it is named: it takes minutes to say anything.
+    pub(super) fn is_long(self) -> bool {
+        self == Self::Soak
     }
 
     /// Whether it measures time, and so runs alone.
@@ -89,6 +98,7 @@ impl Recipe {
             Self::Pause => pause::pause(name, run).boxed_local(),
             Self::Drain => drain::drain(name, run).boxed_local(),
             Self::Storms => storms::storms(name, run).boxed_local(),
+            Self::Soak => soak::soak(name, run).boxed_local(),
         }
     }
 }
