@@ -1,16 +1,17 @@
 //! Removing what is old, in small steps: finished jobs by age per state, and the small tables.
 
 use super::Record;
-use super::rows::{first_id, millis};
+use super::rows::millis;
 use crate::Error;
 use crate::job::{Retention, State};
 use db::{Sql, args};
 
-/// $1 state, $2 retention in ms (negative), $3 limit, $4 an id of that age: no job that is younger
-/// has been finished for so long, and ids are what the index is sorted by.
+/// $1 state, $2 retention in ms (negative), $3 limit. Looks at the jobs that were made first: an
+/// index by the time of their end would be one more that every end must write.
 pub(super) static PRUNE: Sql = Sql::both(
-    "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state = $1 \
-     AND finished_at IS NOT NULL AND id < $4 AND finished_at < {after $2} ORDER BY id LIMIT $3)",
+    "DELETE FROM jobs WHERE id IN (SELECT id FROM (SELECT id, finished_at FROM jobs \
+     WHERE state = $1 AND finished_at IS NOT NULL ORDER BY id LIMIT 20000) AS eldest \
+     WHERE finished_at < {after $2} LIMIT $3)",
 );
 
 /// $1 kind, $2 limit, $3 queue.
@@ -56,8 +57,7 @@ impl Record {
             (State::Expired, retention.dead),
         ] {
             let step = i64::try_from(left).unwrap_or(i64::MAX);
-            let youngest = first_id(crate::clock::now() - age);
-            let values = args![state.as_str(), -millis(age), step, youngest];
+            let values = args![state.as_str(), -millis(age), step];
             left -= self.db.execute(&PRUNE, values).await?.min(left);
             if left == 0 {
                 return Ok(u64::from(limit));
