@@ -8,16 +8,17 @@ use crate::job::QueueStats;
 use chrono::{DateTime, Utc};
 use db::{Row, Sql, args};
 
+/// Counts what one index holds, in its order: PostgreSQL would else walk the table for a count of
+/// that many, past everything that is not counted.
 macro_rules! counted {
-    ($where:literal, $name:literal) => {
-        counted!("jobs", $where, $name)
-    };
-    ($from:literal, $where:literal, $name:literal) => {
+    ($from:literal, $where:literal, $order:literal, $name:literal) => {
         concat!(
             "(SELECT count(*) FROM (SELECT 1 FROM ",
             $from,
-            " WHERE queue = q.name AND ",
+            " WHERE queue BETWEEN q.name AND q.name AND ",
             $where,
+            " ORDER BY ",
+            $order,
             " LIMIT 10000) AS sample) AS ",
             $name
         )
@@ -41,18 +42,19 @@ macro_rules! stats {
     ($minute:literal) => {
         concat!(
             "SELECT q.name AS queue, ",
-            counted!("state = 'ready' AND NOT blocked", "ready"),
+            counted!(
+                "jobs {by jobs_ready}",
+                "state = 'ready' AND NOT blocked",
+                "queue, rank, id",
+                "ready"
+            ),
             ", ",
-            counted!("state = 'ready' AND blocked", "blocked"),
+            counted!("jobs {by jobs_blocked}", "state = 'ready' AND blocked", "queue", "blocked"),
             ", ",
-            counted!("state = 'scheduled'", "scheduled"),
+            counted!("jobs {by jobs_later}", "state = 'scheduled'", "queue", "scheduled"),
             ", (SELECT count(*) FROM (SELECT queue FROM jobs WHERE state = 'running' LIMIT 10000) \
              AS held WHERE held.queue = q.name) AS running, ",
-            counted!(
-                "jobs {by jobs_dead}",
-                "state = 'dead'",
-                "dead"
-            ),
+            counted!("jobs {by jobs_dead}", "state = 'dead'", "queue, id", "dead"),
             ", (SELECT min(run_at) FROM (SELECT run_at FROM jobs WHERE queue = q.name \
              AND state = 'ready' AND NOT blocked ORDER BY rank, id LIMIT 100) AS first) AS oldest, ",
             last_minute!("done", $minute),

@@ -21,7 +21,7 @@ pub(super) static LANE_AHEAD: Sql = Sql::both(
 pub(super) static TURN: Sql = Sql::both(
     "SELECT (SELECT count(*) FROM (SELECT 1 FROM jobs AS ahead WHERE ahead.queue = me.queue \
      AND ahead.state = 'ready' AND NOT ahead.blocked AND ahead.rank <= me.rank AND (ahead.rank < me.rank \
-     OR ahead.rank = me.rank AND ahead.id < me.id) LIMIT 10000) AS sample) AS jobs, \
+     OR ahead.rank = me.rank AND ahead.id < me.id) ORDER BY ahead.rank, ahead.id LIMIT 10000) AS sample) AS jobs, \
      {now} AS moment FROM jobs AS me WHERE me.id = $1",
 );
 
