@@ -34,7 +34,7 @@ pub(crate) enum ApiError {
     BodyTooSlow,
     #[error("this content encoding is not read here")]
     UnsupportedEncoding,
-    #[error("this content type is not read here")]
+    #[error("this content type is not read here: send application/json")]
     UnsupportedType,
     #[error("Rate limit exceeded")]
     RateLimited { retry_after: Duration },
