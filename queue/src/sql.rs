@@ -148,11 +148,7 @@ impl Engine for Record {
     }
 
     async fn save(&self, ticket: Ticket, save: &Save) -> Result<(), Error> {
-        retry_collisions!(async {
-            let mut tx = self.db.begin().await?;
-            self.hold(&mut tx, ticket, save).await?;
-            Ok(tx.commit().await?)
-        })
+        retry_collisions!(self.keep(ticket, save))
     }
 
     async fn log(&self, ticket: Ticket, lines: &[(DateTime<Utc>, String)]) -> Result<(), Error> {

@@ -45,16 +45,30 @@ static CANCEL_WAITING: Sql = Sql::both(concat!(
 static CANCEL_RUNNING: Sql =
     Sql::both("UPDATE jobs SET cancel_at = {now}, cancel_by = $2 WHERE id = ANY($1)");
 
-/// $1 id, $2 place in the lane, $3 whether another job of the lane goes first.
-static RETRY: Sql = Sql::both(concat!(
-    "UPDATE jobs SET state = 'ready', run_at = {now}, rank = {ms {now}} + priority * 60000, \
-     lane_seq = COALESCE($2, lane_seq), blocked = $3 AND EXISTS (SELECT 1 FROM jobs AS ahead \
-     WHERE ahead.lane = jobs.lane AND ahead.id <> jobs.id \
-     AND ahead.state IN ('scheduled', 'ready', 'running')), \
-     max_attempts = CASE WHEN attempt >= max_attempts THEN attempt + 1 ELSE max_attempts END, \
-     crashes = 0, finished_at = NULL, expires_at = NULL, cancel_at = NULL, cancel_by = NULL, \
-     result = NULL WHERE id = $1 RETURNING ",
-    moved_columns!()
+macro_rules! retry {
+    ($place:literal, $which:literal) => {
+        concat!(
+            "UPDATE jobs SET state = 'ready', run_at = {now}, \
+             rank = {ms {now}} + priority * 60000, ",
+            $place,
+            ", max_attempts = CASE WHEN attempt >= max_attempts THEN attempt + 1 ELSE max_attempts END, \
+             crashes = 0, finished_at = NULL, expires_at = NULL, cancel_at = NULL, cancel_by = NULL, \
+             result = NULL WHERE ",
+            $which,
+            " RETURNING ",
+            moved_columns!()
+        )
+    };
+}
+
+/// $1 ids of jobs without a lane.
+static RETRY: Sql = Sql::both(retry!("blocked = FALSE", "id = ANY($1)"));
+
+/// $1 id, $2 its new place in its lane.
+static RETRY_IN_LANE: Sql = Sql::both(retry!(
+    "lane_seq = $2, blocked = EXISTS (SELECT 1 FROM jobs AS ahead WHERE ahead.lane = jobs.lane \
+     AND ahead.id <> jobs.id AND ahead.state IN ('scheduled', 'ready', 'running'))",
+    "id = $1"
 ));
 
 /// $1 ids: those that only waited for their time.
@@ -75,10 +89,12 @@ static LIVING_TWIN: Sql = Sql::both(
 /// $1 ids.
 static DELETE: Sql = Sql::both("DELETE FROM jobs WHERE id = ANY($1)");
 
-/// $1 job, $2 id, $3 act, $4 who, $5 why.
-static KEEP: Sql = Sql::both(
+/// $1 jobs, $2 id of the action, $3 act, $4 who, $5 why.
+static KEEP: Sql = Sql::each(
     "INSERT INTO job_actions (job_id, id, at, act, principal, reason) \
-     VALUES ($1, $2, {now}, $3, $4, $5)",
+     SELECT job.id, $2::uuid, {now}, $3::text, $4::text, $5::text FROM unnest($1::uuid[]) AS job(id)",
+    "INSERT INTO job_actions (job_id, id, at, act, principal, reason) \
+     SELECT value, $2, {now}, $3, $4, $5 FROM json_each($1)",
 );
 
 /// $1 ids: holders are asked to stop these.
@@ -117,12 +133,12 @@ impl Record {
         }
         self.cancel(&mut tx, &plan, by).await?;
         self.revive(&mut tx, &plan).await?;
-        for (id, acted) in &answers {
-            if act != Act::Delete && matches!(acted, Acted::Done | Acted::Requested) {
-                let values =
-                    args![*id, Uuid::now_v7(), act.as_str(), &by.principal, by.reason.clone()];
-                tx.execute(&KEEP, values).await?;
-            }
+        if act != Act::Delete {
+            let is_done = |acted: &Acted| matches!(acted, Acted::Done | Acted::Requested);
+            let ids: Vec<Uuid> =
+                answers.iter().filter(|(_, acted)| is_done(acted)).map(|(id, _)| *id).collect();
+            let values = args![ids, Uuid::now_v7(), act.as_str(), &by.principal, by.reason.clone()];
+            tx.execute(&KEEP, values).await?;
         }
         if !plan.delete.is_empty() {
             tx.execute(&DELETE, args![plan.delete]).await?;
@@ -152,9 +168,16 @@ impl Record {
     /// Jobs with an end go to the end of their lanes; jobs that wait for their time keep theirs.
     async fn revive(&self, tx: &mut Tx, plan: &Plan) -> Result<(), Error> {
         let mut ready: Vec<Moved> = Vec::new();
-        let placing: Vec<NewJob> = plan
-            .retry
-            .iter()
+        let (in_lanes, free): (Vec<_>, Vec<_>) =
+            plan.retry.iter().partition(|(_, lane)| lane.is_some());
+        if !free.is_empty() {
+            let ids: Vec<Uuid> = free.into_iter().map(|(id, _)| *id).collect();
+            for row in tx.rows(&RETRY, args![ids]).await? {
+                ready.push(moved(&row)?);
+            }
+        }
+        let placing: Vec<NewJob> = in_lanes
+            .into_iter()
             .map(|(id, lane)| NewJob {
                 id: *id,
                 lane: lane.clone(),
@@ -162,8 +185,8 @@ impl Record {
             })
             .collect();
         for placed in place(tx, &placing).await? {
-            let values = args![placed.job.id, placed.lane_seq, placed.lane_seq.is_some()];
-            for row in tx.rows(&RETRY, values).await? {
+            let values = args![placed.job.id, placed.lane_seq];
+            for row in tx.rows(&RETRY_IN_LANE, values).await? {
                 ready.push(moved(&row)?);
             }
         }

@@ -11,6 +11,10 @@ use uuid::Uuid;
 /// What an empty index is shown: enough that this is rare, few enough that it is quick.
 const FILL: i64 = 10_000;
 
+/// Rounds of ids that gave no job after which the index is passed by: so many of a paused kind may
+/// stand in front that popping them all would take seconds.
+const VAIN_ROUNDS: u32 = 8;
+
 /// Ready jobs that may be claimed from queue $1.
 macro_rules! claimable {
     ($state:literal) => {
@@ -82,7 +86,7 @@ impl Record {
         index: &Index,
         claim: &Claim,
     ) -> Result<Vec<Claimed>, Error> {
-        let mut filled = false;
+        let (mut filled, mut vain) = (false, 0);
         loop {
             let Ok(ids) = index.pop(&claim.queue, claim.limit).await else {
                 return self.claim_by_scan(claim).await;
@@ -94,6 +98,10 @@ impl Record {
                     || self.db.read_one(&IS_PAUSED, args![&claim.queue]).await?.is_some()
                 {
                     return Ok(taken);
+                }
+                vain += 1;
+                if vain == VAIN_ROUNDS {
+                    return self.claim_by_scan(claim).await;
                 }
                 continue;
             }

@@ -38,9 +38,8 @@ impl Record {
             return Ok(tickets.to_vec());
         }
         let mut held = Vec::with_capacity(tickets.len());
-        let mut tx = self.db.begin().await?;
         for step in tickets.chunks(1_000) {
-            let values = match tx.dialect() {
+            let values = match self.db.dialect() {
                 Dialect::Postgres => args![
                     step.iter().map(|ticket| ticket.id).collect::<Vec<_>>(),
                     step.iter().map(|ticket| ticket.token).collect::<Vec<_>>(),
@@ -52,11 +51,10 @@ impl Record {
                     args![pairs, millis(lease)]
                 }
             };
-            for row in tx.rows(&EXTEND, values).await? {
+            for row in self.db.write(&EXTEND, values).await? {
                 held.push(Ticket { id: row.get("id")?, token: row.get("token")? });
             }
         }
-        tx.commit().await?;
         Ok(held)
     }
 }

@@ -23,8 +23,8 @@ static PAUSES: Sql = Sql::both(
      WHERE until_at IS NULL OR until_at > {now} ORDER BY scope, name LIMIT 1000",
 );
 
-/// $1 limit: queues whose claims a pause of a kind may have passed by.
-static QUEUES: Sql = Sql::both("SELECT name FROM queues ORDER BY name LIMIT $1");
+/// Queues whose claims a pause of a kind may have passed by.
+static QUEUES: Sql = Sql::both("SELECT name FROM queues ORDER BY name LIMIT 1000");
 
 /// What the index is shown of a queue that goes on.
 const SHOWN: i64 = 1_000;
@@ -59,8 +59,8 @@ impl Record {
         Ok(was_in_force)
     }
 
-    pub(super) async fn queue_names(&self) -> Result<Vec<String>, Error> {
-        let rows = self.db.read(&QUEUES, args![1_000_i64]).await?;
+    async fn queue_names(&self) -> Result<Vec<String>, Error> {
+        let rows = self.db.read(&QUEUES, args![]).await?;
         Ok(rows.iter().map(|row| row.get("name")).collect::<Result<_, _>>()?)
     }
 

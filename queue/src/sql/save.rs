@@ -6,7 +6,7 @@ use super::limits::check_kept;
 use crate::Error;
 use crate::job::{Save, Ticket};
 use chrono::{DateTime, Utc};
-use db::{Dialect, Sql, Tx, args};
+use db::{Dialect, Sql, Tx, Value, args};
 use uuid::Uuid;
 
 macro_rules! hold {
@@ -54,14 +54,23 @@ static KEEP_STEP: Sql = Sql::each(keep_step!("$4::text::json"), keep_step!("$4")
 
 impl Record {
     pub(super) async fn hold(&self, tx: &mut Tx, ticket: Ticket, save: &Save) -> Result<(), Error> {
+        let values = self.save_values(ticket, save)?;
+        held(ticket, tx.execute(&HOLD, values).await?)
+    }
+
+    pub(super) async fn keep(&self, ticket: Ticket, save: &Save) -> Result<(), Error> {
+        let values = self.save_values(ticket, save)?;
+        held(ticket, self.db.execute(&HOLD, values).await?)
+    }
+
+    fn save_values(&self, ticket: Ticket, save: &Save) -> Result<Vec<Value>, Error> {
         if let Some(text) = &save.checkpoint {
             check_kept("checkpoint", text, self.max_payload_bytes)?;
         }
         let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let done = save.progress.map(|progress| count(progress.done));
         let total = save.progress.map(|progress| count(progress.total));
-        let values = args![ticket.id, ticket.token, done, total, save.checkpoint.clone()];
-        held(ticket, tx.execute(&HOLD, values).await?)
+        Ok(args![ticket.id, ticket.token, done, total, save.checkpoint.clone()])
     }
 
     pub(super) async fn keep_log(
