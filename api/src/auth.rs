@@ -15,6 +15,13 @@ pub(crate) struct Till {
     pub(crate) boutique: Boutique,
 }
 
+impl Till {
+    /// The name under which its jobs are kept.
+    pub(crate) fn principal(&self) -> String {
+        principal(&self.terminal)
+    }
+}
+
 /// Who may read jobs, queues, workers and schedules.
 pub(crate) const READ: [&str; 2] = ["jobs:read", "admin"];
 /// Who may put jobs in.
@@ -48,7 +55,7 @@ impl Caller {
 }
 
 /// The name under which a terminal's jobs are kept.
-pub(crate) fn principal(terminal: &Terminal) -> String {
+fn principal(terminal: &Terminal) -> String {
     format!("terminal:{}", terminal.numero_serie)
 }
 

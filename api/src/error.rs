@@ -57,7 +57,7 @@ pub(crate) enum ApiError {
     #[error("the request with this Idempotency-Key is still being worked on")]
     KeyInUse,
     #[error("queue `{queue}` is overloaded: its jobs wait too long already")]
-    Overloaded { queue: String, retry_after: Duration },
+    Overloaded { queue: String },
     /// Says what is wrong, where, and what is allowed.
     #[error("{0}")]
     Invalid(String),
@@ -174,6 +174,9 @@ impl ApiError {
                 "Type de contenu non pris en charge".to_owned()
             }
             Self::TooManyPending => "Trop de synchronisations en attente".to_owned(),
+            Self::Overloaded { .. } => texts::OVERLOADED.to_owned(),
+            Self::KeyReused => texts::KEY_REUSED.to_owned(),
+            Self::KeyInUse => texts::KEY_IN_USE.to_owned(),
             Self::MethodNotAllowed => "Méthode non autorisée".to_owned(),
             Self::Unavailable(_) => "Service momentanément indisponible".to_owned(),
             Self::Internal(_) => texts::INTERNAL_ERROR.to_owned(),
@@ -181,13 +184,14 @@ impl ApiError {
         }
     }
 
+    /// When to come back, at the earliest.
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after } | Self::Overloaded { retry_after, .. } => {
-                Some(*retry_after)
-            }
+            Self::RateLimited { retry_after } => Some(*retry_after),
             Self::TooManyPending | Self::KeyInUse => Some(Duration::from_secs(1)),
-            Self::Unavailable(_) | Self::TooManyStreams => Some(Duration::from_secs(2)),
+            Self::Unavailable(_) | Self::TooManyStreams | Self::Overloaded { .. } => {
+                Some(Duration::from_secs(2))
+            }
             _ => None,
         }
     }
@@ -200,6 +204,11 @@ impl ApiError {
     }
 }
 
+/// Up to four seconds more: those who were refused together do not come back together (D-18).
+fn jitter() -> u64 {
+    u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % 5
+}
+
 /// Travels from a handler to [`write()`] with the answer, which has no body until then.
 #[derive(Clone)]
 pub(crate) struct Refused(Arc<ApiError>);
@@ -210,7 +219,7 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after() {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1) + jitter()));
         }
         if self.closes() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

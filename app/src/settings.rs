@@ -76,6 +76,8 @@ pub(crate) struct Limits {
     pub(crate) payload_bytes: usize,
     /// `None` refuses nothing.
     pub(crate) queue_age: Option<Duration>,
+    pub(crate) contract_queue_age: Option<Duration>,
+    pub(crate) contract_queue_depth: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -151,6 +153,15 @@ impl Settings {
                 payload_bytes: from.number("limits.payload_bytes", 1_024..=4_194_304),
                 queue_age: Some(seconds(&mut from, "limits.queue_age_seconds", 0, 86_400))
                     .filter(|age| !age.is_zero()),
+                contract_queue_age: Some(seconds(
+                    &mut from,
+                    "limits.contract_queue_age_seconds",
+                    0,
+                    86_400,
+                ))
+                .filter(|age| !age.is_zero()),
+                contract_queue_depth: Some(from.number("limits.contract_queue_depth", 0..=10_000))
+                    .filter(|depth| *depth > 0),
             },
             sales: records::ventes::Policy {
                 release_after_duplicates: from.number("sales.release_after_duplicates", 1..=1_000),

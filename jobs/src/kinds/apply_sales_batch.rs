@@ -67,6 +67,11 @@ impl ApplySalesBatch {
         }
     }
 
+    /// The lane of a shop.
+    pub fn lane_of(boutique_id: i64) -> String {
+        format!("boutique:{boutique_id}")
+    }
+
     fn origin(&self, cx: &Context) -> Origin {
         Origin {
             boutique_id: self.boutique_id,
@@ -177,7 +182,7 @@ impl Job for ApplySalesBatch {
 
     /// Sales of one shop are applied in the order they were accepted (D-16).
     fn lane(&self) -> Option<String> {
-        Some(format!("boutique:{}", self.boutique_id))
+        Some(Self::lane_of(self.boutique_id))
     }
 
     async fn run(self, cx: &Context) -> Result<(), Failure> {

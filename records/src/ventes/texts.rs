@@ -14,6 +14,9 @@ pub const TERMINAL_NOT_FOUND: &str = "Terminal non trouvé ou inactif";
 pub const NO_BOUTIQUE: &str = "Terminal non associé à une boutique";
 pub const EMPTY_DATA: &str = "Aucune vente à synchroniser";
 pub const INTERNAL_ERROR: &str = "Erreur interne du serveur";
+pub const OVERLOADED: &str = "Serveur surchargé, réessayez plus tard";
+pub const KEY_REUSED: &str = "Cette clé d'idempotence a déjà servi à une autre requête";
+pub const KEY_IN_USE: &str = "La requête portant cette clé d'idempotence est encore en cours";
 
 pub fn too_many_sales(max: usize) -> String {
     format!("Lot trop volumineux: {max} ventes au maximum")

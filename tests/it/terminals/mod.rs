@@ -1,0 +1,62 @@
+//! What source 002's terminals are promised beyond single answers: keys, load, histories, figures,
+//! device keys, policies and isolation, each case on all three deployments.
+
+mod keys;
+
+use crate::sales::{Case, PATH, read};
+use tests::app::{Answer, TestApp};
+
+macro_rules! terminals {
+    ($($module:ident :: $case:ident),* $(,)?) => {
+        terminals! { @deployment embedded Embedded $($module::$case)* }
+        terminals! { @deployment postgres Postgres $($module::$case)* }
+        terminals! { @deployment distributed Distributed $($module::$case)* }
+    };
+    (@deployment $name:ident $deployment:ident $($module:ident :: $case:ident)*) => {
+        mod $name {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $case() {
+                    let deployment = tests::stores::Deployment::$deployment;
+                    if deployment.is_chosen() {
+                        super::$module::$case(deployment).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+terminals! {
+    keys::a_key_replays_its_answer_word_for_word,
+    keys::a_key_joins_its_job_while_that_runs,
+    keys::a_key_protects_sales_without_numbers,
+    keys::a_fault_is_not_kept_for_a_key,
+    keys::a_known_key_is_let_in_under_load,
+}
+
+/// Sends sales with headers of one's own.
+async fn send(app: &TestApp, serial: &str, headers: &[(&str, &str)], sales: &[String]) -> Answer {
+    let request = app.http().post(app.url(0, PATH)).header("X-Device-Serial", serial);
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    read(request.body(format!("[{}]", sales.join(","))).send().await.unwrap()).await
+}
+
+/// Asks for something as a terminal.
+async fn get(app: &TestApp, serial: &str, path: &str) -> Answer {
+    let request = app.http().get(app.url(0, path)).header("X-Device-Serial", serial);
+    read(request.send().await.unwrap()).await
+}
+
+fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+    answer.headers.get(name).map(|value| value.to_str().unwrap())
+}
+
+impl Case {
+    /// Sends sales by its first terminal under a key.
+    async fn keyed(&self, key: &str, prefer: &str, sales: &[String]) -> Answer {
+        let headers = [("Idempotency-Key", key), ("Prefer", prefer)];
+        send(self.app, &self.serial(1), &headers, sales).await
+    }
+}
