@@ -26,6 +26,8 @@ pub(crate) enum ApiError {
     NotAnArray,
     #[error("the array is empty")]
     EmptyBatch,
+    #[error("another shop than the terminal's")]
+    ForeignShop,
     #[error("the request has more than {0}")]
     TooLarge(Limit),
     #[error("the body did not come to its end")]
@@ -122,6 +124,7 @@ impl ApiError {
             Self::TerminalWithoutShop => (S::BAD_REQUEST, "NO_BOUTIQUE"),
             Self::NotAnArray => (S::BAD_REQUEST, "INVALID_FORMAT"),
             Self::EmptyBatch => (S::BAD_REQUEST, "EMPTY_DATA"),
+            Self::ForeignShop => (S::FORBIDDEN, "BOUTIQUE_MISMATCH"),
             Self::TooLarge(Limit::Payload(_)) => (S::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "BATCH_TOO_LARGE"),
             Self::BodyBroken => (S::BAD_REQUEST, "INVALID_BODY"),
@@ -164,6 +167,7 @@ impl ApiError {
             Self::TerminalWithoutShop => texts::NO_BOUTIQUE.to_owned(),
             Self::NotAnArray => texts::INVALID_FORMAT.to_owned(),
             Self::EmptyBatch => texts::EMPTY_DATA.to_owned(),
+            Self::ForeignShop => texts::FOREIGN_SHOP.to_owned(),
             Self::TooLarge(Limit::Bytes(max)) => texts::too_many_bytes(*max),
             Self::TooLarge(Limit::Sales(max)) => texts::too_many_sales(*max),
             Self::TooLarge(Limit::Lines(max)) => texts::too_many_lines(*max),

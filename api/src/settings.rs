@@ -45,6 +45,12 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Prefix of the shared limiter's Redis keys.
     pub redis_prefix: String,
+    /// Terminals must show the device key they were paired with (D-32).
+    pub device_keys: bool,
+    /// Time zone of the time in generated invoice numbers (D-62).
+    pub invoice_zone: chrono_tz::Tz,
+    /// An article with at most so many in stock counts as low.
+    pub low_stock: i64,
 }
 
 impl Default for Settings {
@@ -69,6 +75,9 @@ impl Default for Settings {
             store_timeout: Duration::from_secs(1),
             shutdown_grace: Duration::from_secs(10),
             redis_prefix: "relais:".to_owned(),
+            device_keys: false,
+            invoice_zone: chrono_tz::Tz::UTC,
+            low_stock: 5,
         }
     }
 }

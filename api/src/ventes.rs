@@ -18,11 +18,14 @@ use queue::{JobRow, NewJob};
 use records::ventes::{Batch, BatchError, answer};
 use uuid::Uuid;
 
+pub(crate) mod look;
+
 const SYNC: &str = "/api/v2/simple/ventes/sync/";
 
 /// Both spellings reach the handler: a redirect would lose or repeat the body (C-14).
 pub(crate) fn routes() -> Vec<Route> {
-    vec![Route::post(SYNC, push), Route::post(SYNC.trim_end_matches('/'), push)]
+    let sync = [Route::post(SYNC, push), Route::post(SYNC.trim_end_matches('/'), push)];
+    sync.into_iter().chain(look::routes()).collect()
 }
 
 /// Takes in sales of one terminal.
@@ -62,7 +65,8 @@ pub(crate) async fn push(
         let till = till?;
         let principal = till.principal();
         let asked = Asked { principal: &principal, headers: &headers, trace: &trace };
-        contract::take_in(&state, &Sync { till }, asked, body).await
+        let sync = Sync { till, invoice_zone: state.settings.invoice_zone };
+        contract::take_in(&state, &sync, asked, body).await
     };
     pass.leave(answer.await)
 }
@@ -70,6 +74,7 @@ pub(crate) async fn push(
 /// The contract of one terminal's request.
 struct Sync {
     till: Till,
+    invoice_zone: chrono_tz::Tz,
 }
 
 impl Contract for Sync {
@@ -89,7 +94,8 @@ impl Contract for Sync {
         let batch = Batch::parse(body)?;
         let sales = batch.len();
         let received = queue::clock::now();
-        let mut job = ApplySalesBatch::new(terminal, boutique, batch, received);
+        let stamp = received.with_timezone(&self.invoice_zone).naive_local();
+        let mut job = ApplySalesBatch::new(terminal, boutique, batch, received, stamp);
         if has_key {
             job.until_delivered = None;
         }

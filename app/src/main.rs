@@ -187,6 +187,9 @@ fn api_state(
         max_connections: settings.api.max_connections,
         shutdown_grace: settings.api.shutdown,
         redis_prefix: format!("{}:", settings.redis.prefix),
+        device_keys: settings.terminals.device_keys,
+        invoice_zone: settings.terminals.invoice_zone,
+        low_stock: settings.terminals.low_stock,
         ..defaults
     };
     let redis = store::limiter(settings);

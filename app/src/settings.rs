@@ -34,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) queue: Queue,
     pub(crate) worker: Worker,
     pub(crate) limits: Limits,
+    pub(crate) terminals: Terminals,
     pub(crate) sales: records::ventes::Policy,
     pub(crate) log: Log,
     pub(crate) nas: Nas,
@@ -78,6 +79,14 @@ pub(crate) struct Limits {
     pub(crate) queue_age: Option<Duration>,
     pub(crate) contract_queue_age: Option<Duration>,
     pub(crate) contract_queue_depth: Option<u64>,
+}
+
+/// What configuration may change about the terminals of source 002, beside the policy of sales.
+#[derive(Debug)]
+pub(crate) struct Terminals {
+    pub(crate) device_keys: bool,
+    pub(crate) invoice_zone: chrono_tz::Tz,
+    pub(crate) low_stock: i64,
 }
 
 #[derive(Debug)]
@@ -166,6 +175,12 @@ impl Settings {
             sales: records::ventes::Policy {
                 release_after_duplicates: from.number("sales.release_after_duplicates", 1..=1_000),
                 release_after: seconds(&mut from, "sales.release_after_seconds", 0, 604_800),
+                stock: from.parsed("sales.stock_policy", rules::stock_policy),
+            },
+            terminals: Terminals {
+                device_keys: from.parsed("sales.device_auth", rules::device_keys),
+                invoice_zone: from.parsed("sales.invoice_timezone", rules::zone),
+                low_stock: from.number("sales.low_stock", 0..=1_000_000_000),
             },
             log: Log {
                 format: from.parsed("log.format", rules::log_format),

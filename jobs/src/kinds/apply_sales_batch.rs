@@ -5,7 +5,7 @@
 //! recorded in the last chunk's transaction.
 
 use crate::{Context, Failure, Job, RetryPolicy, Unique};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use queue::Progress;
 use records::ventes::{
     self, Batch, BatchResult, Boutique, Code, Origin, SaleOutcome, Terminal, chunks, money, texts,
@@ -35,6 +35,9 @@ pub struct ApplySalesBatch {
     pub recue_le: DateTime<Utc>,
     /// The same as `YYYYMMDDHHMMSS`: frozen, because generated numbers hold it (D-13).
     pub horodatage: String,
+    /// The shop's IANA time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuseau: Option<String>,
     /// Every sale exactly as it was sent.
     pub ventes: Vec<Box<RawValue>>,
     /// Set when a sale has no number of its own: terminal and content, so that the same request
@@ -44,12 +47,14 @@ pub struct ApplySalesBatch {
 }
 
 impl ApplySalesBatch {
-    /// The job for `batch`, sent by `terminal` which stands in `shop`.
+    /// The job for `batch`, sent by `terminal` which stands in `shop`; `stamp` is when, as the
+    /// numbers that are made up will say it.
     pub fn new(
         terminal: &Terminal,
         shop: &Boutique,
         batch: Batch,
         recue_le: DateTime<Utc>,
+        stamp: NaiveDateTime,
     ) -> Self {
         let until_delivered = batch
             .has_unnumbered()
@@ -61,7 +66,8 @@ impl ApplySalesBatch {
             terminal: terminal.nom.clone(),
             numero_serie: terminal.numero_serie.clone(),
             recue_le,
-            horodatage: recue_le.format("%Y%m%d%H%M%S").to_string(),
+            horodatage: stamp.format("%Y%m%d%H%M%S").to_string(),
+            fuseau: Some(shop.fuseau.clone()),
             ventes: batch.into_sales(),
             until_delivered,
         }
@@ -79,6 +85,7 @@ impl ApplySalesBatch {
             job: cx.job.ticket.id,
             recue_le: self.recue_le,
             horodatage: self.horodatage.clone(),
+            fuseau: ventes::days::zone(self.fuseau.as_deref().unwrap_or_default()),
         }
     }
 
@@ -222,7 +229,7 @@ mod tests {
         };
         let received: DateTime<Utc> = "2025-10-29T02:45:00.9Z".parse().expect("a date");
         let batch = Batch::parse(body.as_bytes()).expect("a batch");
-        ApplySalesBatch::new(&terminal, &shop, batch, received)
+        ApplySalesBatch::new(&terminal, &shop, batch, received, received.naive_utc())
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod articles;
 mod book;
 mod stored;
 
+use super::days::{self, Booked};
 use super::outcome::{Created, CreatedLine, Refused, SaleOutcome};
 use super::refusal::{Code, Refusal};
 use super::rejected::{OpenRejections, Rejection};
@@ -30,6 +31,8 @@ pub struct Origin {
     pub recue_le: DateTime<Utc>,
     /// `YYYYMMDDHHMMSS` of receipt, frozen so that a repeated job generates the same numbers.
     pub horodatage: String,
+    /// The shop's time zone: which day a sale counts for.
+    pub fuseau: chrono_tz::Tz,
 }
 
 /// What ends the work on one sale: a refusal, or the database.
@@ -73,6 +76,7 @@ pub async fn apply(
     for sent in &sales {
         outcomes.push(chunk.apply_sale(tx, sent).await?);
     }
+    chunk.booked.write(tx, origin).await?;
     Ok(outcomes)
 }
 
@@ -110,6 +114,7 @@ struct Chunk<'a> {
     articles: Articles,
     stored: StoredSales,
     open: OpenRejections,
+    booked: Booked,
     /// The lowest index that may still be free in a generated number.
     next_index: usize,
 }
@@ -131,6 +136,7 @@ impl<'a> Chunk<'a> {
             articles: Articles::load(tx, origin.boutique_id, article_ids.collect()).await?,
             stored: StoredSales::load(tx, origin, policy, numbers).await?,
             open: OpenRejections::load(tx, origin, fingerprints).await?,
+            booked: Booked::default(),
             next_index: 0,
         })
     }
@@ -185,12 +191,15 @@ impl<'a> Chunk<'a> {
                 }
             }
         };
-        book::move_stock(tx, self.origin, id, &number, &priced).await?;
+        let alerts =
+            book::move_stock(tx, self.origin, self.policy.stock, id, &number, &priced).await?;
         self.open.close(tx, self.origin, sent.number(), &sent.fingerprint).await?;
         self.next_index = next_index;
         let stored = Stored::created(id, self.origin, sent, sale, &priced);
-        let outcome = created(&number, &stored, false);
+        let outcome = created(&number, &stored, false, alerts);
         self.stored.add(number, stored);
+        let (date, _corrected) = sale.booked(self.origin.recue_le);
+        self.booked.add(days::day(self.origin.fuseau, date), priced.total);
         Ok(outcome)
     }
 
@@ -240,7 +249,7 @@ impl<'a> Chunk<'a> {
             return Ok(self.refused(sent, Code::Duplicate, texts::duplicate(number)));
         }
         stored.report_again(tx, self.origin.job).await?;
-        Ok(created(number, stored, true))
+        Ok(created(number, stored, true, Vec::new()))
     }
 
     fn refused(&self, sent: &Sent<'_>, code: Code, message: String) -> SaleOutcome {
@@ -261,7 +270,7 @@ fn generated(origin: &Origin, index: usize) -> String {
     format!("VENTE-{}-{}-{index}", origin.boutique_id, origin.horodatage)
 }
 
-fn created(number: &str, stored: &Stored, replayed: bool) -> SaleOutcome {
+fn created(number: &str, stored: &Stored, replayed: bool, alertes: Vec<String>) -> SaleOutcome {
     SaleOutcome::Creee(Created {
         numero_facture: number.to_owned(),
         montant_total: money::print(stored.total),
@@ -271,6 +280,7 @@ fn created(number: &str, stored: &Stored, replayed: bool) -> SaleOutcome {
             .map(|line| CreatedLine::new(&line.name, line.quantity, line.price))
             .collect(),
         rejouee: replayed,
+        alertes,
     })
 }
 

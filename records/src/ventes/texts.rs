@@ -45,8 +45,17 @@ pub fn pending(sent: usize) -> String {
 /// `statut` of an answer whose job has not ended.
 pub const PENDING: &str = "EN_COURS";
 
+// What is wrong with a parameter of what terminals may look at.
+pub const WRONG_DAY: &str = "une date AAAA-MM-JJ est attendue";
+pub const WRONG_PLACE: &str = "la valeur de `suivant` de la page précédente est attendue";
+pub const WRONG_FLAG: &str = "true ou false est attendu";
+
+pub fn wrong_limit(max: u32) -> String {
+    format!("un entier de 1 à {max} est attendu")
+}
+
 // Refusals of one sale.
-pub(crate) const FOREIGN_SHOP: &str = "Accès refusé: boutique non autorisée";
+pub const FOREIGN_SHOP: &str = "Accès refusé: boutique non autorisée";
 pub(crate) const INTERNAL_SALE_ERROR: &str = "Erreur interne";
 pub(crate) const NOT_A_SALE: &str = "Vente invalide: un objet JSON est attendu";
 

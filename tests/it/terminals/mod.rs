@@ -2,6 +2,8 @@
 //! device keys, policies and isolation, each case on all three deployments.
 
 mod keys;
+mod look;
+mod policies;
 
 use crate::sales::{Case, PATH, read};
 use tests::app::{Answer, TestApp};
@@ -33,6 +35,13 @@ terminals! {
     keys::a_key_protects_sales_without_numbers,
     keys::a_fault_is_not_kept_for_a_key,
     keys::a_known_key_is_let_in_under_load,
+    look::the_history_is_paged_newest_first,
+    look::the_figures_are_of_the_shops_day_and_month,
+    look::refused_sales_are_listed_until_they_succeed,
+    look::nobody_looks_into_another_shop,
+    policies::a_paired_terminal_shows_its_key,
+    policies::a_sale_of_more_than_there_is_is_booked_with_an_alert,
+    policies::invoice_numbers_tell_the_time_of_their_zone,
 }
 
 /// Sends sales with headers of one's own.
