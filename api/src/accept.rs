@@ -6,7 +6,7 @@ use crate::State;
 use crate::delivery::Delivery;
 use crate::error::ApiError;
 use crate::idempotency::Keyed;
-use db::Dialect;
+use db::{Dialect, failpoint};
 use queue::{Enqueued, JobRow, NewJob};
 use records::requests;
 use records::ventes::delivered;
@@ -99,6 +99,7 @@ pub(crate) async fn run(
     if let Some(lane) = &job.lane {
         state.marks.settled(lane, MARK_WAIT).await;
     }
+    failpoint::at("accept").await?;
     let enqueued = match keyed {
         None => {
             let enqueue = state.engine.enqueue(slice::from_ref(job));
@@ -107,6 +108,8 @@ pub(crate) async fn run(
         }
         Some(keyed) => timeout(write_patience(state), once(state, keyed, job)).await??,
     };
+    // Once it is durable nothing fails any more: here a process can only stall or die.
+    let _ = failpoint::at("accepted").await;
     Ok(enqueued.map(|enqueued| enqueued.id))
 }
 
@@ -184,6 +187,7 @@ pub(crate) fn delivery(state: &State, lane: &str, id: Uuid) -> Delivery {
 }
 
 async fn record_delivery(state: &State, id: Uuid) -> Result<(), queue::Error> {
+    failpoint::at("delivery").await?;
     let mut tx = state.engine.db().begin().await?;
     state.engine.delivered_in(&mut tx, id).await?;
     delivered(&mut tx, id).await?;

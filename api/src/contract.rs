@@ -13,6 +13,7 @@ use accept::Accepted;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use db::failpoint;
 use queue::{JobRow, NewJob};
 use records::requests::Request;
 use std::time::Duration;
@@ -162,6 +163,7 @@ impl<C: Contract> Course<'_, C> {
         let Some(row) = row.filter(|row| row.state.is_final()) else {
             return Ok((false, self.contract.pending(told, id)));
         };
+        failpoint::at("answer").await?;
         let response = self.contract.complete(&row)?;
         let response = match keyed {
             Some(keyed) if is_kept(response.status()) => keyed.keep(self.state, response).await?,

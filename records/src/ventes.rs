@@ -22,7 +22,7 @@ pub mod stock;
 mod terminal;
 pub mod texts;
 
-pub use apply::{Origin, apply};
+pub use apply::{Origin, apply, set_aside};
 pub use batch::{Batch, BatchError, MAX_DEPTH, MAX_LINES, MAX_SALES};
 pub use days::Turnover;
 pub use delivery::delivered;

@@ -4,8 +4,11 @@
 //! holder can commit, a second attempt starts after the last committed chunk, and the end is
 //! recorded in the last chunk's transaction.
 
+mod trial;
+
 use crate::{Context, Failure, Job, RetryPolicy, Unique};
 use chrono::{DateTime, NaiveDateTime, Utc};
+use db::failpoint;
 use queue::Progress;
 use records::ventes::{
     self, Batch, BatchResult, Boutique, Code, Origin, SaleOutcome, Terminal, chunks, money, texts,
@@ -13,6 +16,7 @@ use records::ventes::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::time::Duration;
+use trial::{Step, Trial};
 
 /// Sales per transaction: what a crash repeats at the most (D-3).
 const CHUNK: usize = 100;
@@ -94,9 +98,13 @@ impl ApplySalesBatch {
         &self,
         cx: &Context,
         outcomes: &mut Vec<SaleOutcome>,
+        step: Step,
     ) -> Result<bool, Failure> {
         let (first, total) = (outcomes.len(), self.ventes.len());
-        let end = total.min(first + chunk_size(cx.job.crashes));
+        let end = total.min(match step {
+            Step::Apply(sales) => first + sales,
+            Step::SetAside => first + 1,
+        });
         let origin = self.origin(cx);
         let mut tx = cx.db().begin().await?;
         // Seen by others once this transaction has committed, and true by then.
@@ -104,7 +112,11 @@ impl ApplySalesBatch {
         cx.hold_in(&mut tx, Some(progress)).await?;
         let policy = &cx.services.sales;
         let sales = &self.ventes[first..end];
-        let applied = ventes::apply(&mut tx, &origin, policy, first, sales).await?;
+        let applied = match step {
+            Step::Apply(_) => ventes::apply(&mut tx, &origin, policy, first, sales).await?,
+            Step::SetAside => ventes::set_aside(&mut tx, &origin, first, sales).await?,
+        };
+        failpoint::at("commit").await?;
         if end < total {
             chunks::save(&mut tx, origin.job, first, &applied).await?;
             outcomes.extend(applied);
@@ -119,6 +131,7 @@ impl ApplySalesBatch {
             *outcomes = result.ventes;
             tx.commit().await?;
         }
+        failpoint::at("committed").await?;
         outcomes[first..].iter().for_each(|outcome| self.log_outcome(outcome));
         Ok(end == total)
     }
@@ -161,16 +174,6 @@ impl ApplySalesBatch {
     }
 }
 
-/// When processes died on this job, smaller steps save what comes before the sale that kills
-/// (D-17).
-fn chunk_size(crashes: u32) -> usize {
-    match crashes {
-        0 => CHUNK,
-        1 => CHUNK / 10,
-        _ => 1,
-    }
-}
-
 fn count(sales: usize) -> u64 {
     u64::try_from(sales).unwrap_or(u64::MAX)
 }
@@ -194,7 +197,8 @@ impl Job for ApplySalesBatch {
 
     async fn run(self, cx: &Context) -> Result<(), Failure> {
         // Only a batch of several chunks can have left some behind.
-        let resumable = self.ventes.len() > CHUNK || cx.job.crashes > 0;
+        let resumable =
+            self.ventes.len() > CHUNK || cx.job.crashes > 0 || cx.job.checkpoint.is_some();
         let mut outcomes = match resumable {
             true => chunks::load(cx.db(), cx.job.ticket.id).await?,
             false => Vec::new(),
@@ -202,12 +206,16 @@ impl Job for ApplySalesBatch {
         if outcomes.is_empty() {
             self.log_start();
         }
-        while !self.apply_chunk(cx, &mut outcomes).await? {
+        let mut trial = Trial::resume(cx, outcomes.len());
+        loop {
+            let step = trial.step(cx, outcomes.len()).await?;
+            if self.apply_chunk(cx, &mut outcomes, step).await? {
+                return Ok(());
+            }
             if cx.cancelled.is_cancelled() {
                 return Err(Failure::Snooze(Duration::ZERO));
             }
         }
-        Ok(())
     }
 }
 

@@ -16,8 +16,10 @@ use super::sale::{Malformed, Sale, parse};
 use super::{Policy, fingerprint, money, texts};
 use articles::Articles;
 use chrono::{DateTime, Utc};
-use db::{Error, Sql, Tx};
+use db::{Error, Sql, Tx, failpoint};
+use futures::FutureExt as _;
 use serde_json::value::RawValue;
+use std::panic::AssertUnwindSafe;
 use stored::{Stored, StoredSales};
 use uuid::Uuid;
 
@@ -80,6 +82,31 @@ pub async fn apply(
     Ok(outcomes)
 }
 
+/// Keeps sales unapplied that kill whoever applies them, as internal errors of ours: they wait in
+/// `ventes_rejetees` for a person, and their neighbours go on (D-17).
+pub async fn set_aside(
+    tx: &mut Tx,
+    origin: &Origin,
+    first: usize,
+    sales: &[Box<RawValue>],
+) -> Result<Vec<SaleOutcome>, Error> {
+    let mut open = OpenRejections::default();
+    let mut outcomes = Vec::with_capacity(sales.len());
+    for (offset, raw) in sales.iter().enumerate() {
+        let sent = Sent::read(raw, first + offset, origin.boutique_id);
+        let refusal = Refusal::internal();
+        open.keep(tx, origin, &sent.rejection(), &refusal).await?;
+        tracing::error!(
+            job.id = %origin.job,
+            boutique.id = origin.boutique_id,
+            vente.position = sent.position,
+            "a sale was set aside: processes died on it"
+        );
+        outcomes.push(sent.refused(origin, refusal.code, refusal.message));
+    }
+    Ok(outcomes)
+}
+
 /// One sale as it arrived.
 struct Sent<'a> {
     raw: &'a RawValue,
@@ -103,6 +130,22 @@ impl<'a> Sent<'a> {
             Ok(sale) => sale.number.as_deref(),
             Err(malformed) => malformed.number.as_deref(),
         }
+    }
+
+    fn rejection(&self) -> Rejection<'_> {
+        Rejection { number: self.number(), fingerprint: &self.fingerprint, raw: self.raw }
+    }
+
+    fn refused(&self, origin: &Origin, code: Code, message: String) -> SaleOutcome {
+        let sent_number = match &self.sale {
+            Ok(sale) => sale.number.clone(),
+            Err(malformed) => malformed.sent_number.clone(),
+        };
+        SaleOutcome::Refusee(Refused {
+            numero_facture: sent_number.unwrap_or_else(|| generated(origin, self.position)),
+            erreur: message,
+            code,
+        })
     }
 }
 
@@ -142,8 +185,15 @@ impl<'a> Chunk<'a> {
     }
 
     async fn apply_sale(&mut self, tx: &mut Tx, sent: &Sent<'_>) -> Result<SaleOutcome, Error> {
+        failpoint::at_item("sale", sent.number().unwrap_or_default()).await?;
         tx.execute(&SAVEPOINT, Vec::new()).await?;
-        let refusal = match self.decide(tx, sent).await {
+        // What is shared is changed after the last thing that can go wrong.
+        let decided = AssertUnwindSafe(self.decide(tx, sent)).catch_unwind().await;
+        let decided = decided.unwrap_or_else(|_panic| {
+            log_panic(self.origin, sent);
+            Err(Stop::Refused(Refusal::internal()))
+        });
+        let refusal = match decided {
             Ok(outcome) => {
                 tx.execute(&RELEASE, Vec::new()).await?;
                 return Ok(outcome);
@@ -156,9 +206,7 @@ impl<'a> Chunk<'a> {
             }
         };
         tx.execute(&ROLLBACK, Vec::new()).await?;
-        let rejection =
-            Rejection { number: sent.number(), fingerprint: &sent.fingerprint, raw: sent.raw };
-        match self.open.keep(tx, self.origin, &rejection, &refusal).await {
+        match self.open.keep(tx, self.origin, &sent.rejection(), &refusal).await {
             Ok(()) => {}
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
@@ -167,10 +215,11 @@ impl<'a> Chunk<'a> {
             }
         }
         tx.execute(&RELEASE, Vec::new()).await?;
-        Ok(self.refused(sent, refusal.code, refusal.message))
+        Ok(sent.refused(self.origin, refusal.code, refusal.message))
     }
 
     async fn decide(&mut self, tx: &mut Tx, sent: &Sent<'_>) -> Result<SaleOutcome, Stop> {
+        failpoint::at_item("decide", sent.number().unwrap_or_default()).await?;
         let sale = sent.sale.as_ref().map_err(|malformed| malformed.refusal.clone())?;
         if let Some(number) = &sale.number
             && self.stored.contains(number)
@@ -240,28 +289,16 @@ impl<'a> Chunk<'a> {
         }
         // This very answer reports it already: an earlier sale of the batch, counted once.
         if stored.reported_by == self.origin.job {
-            return Ok(self.refused(sent, Code::Duplicate, texts::duplicate(number)));
+            return Ok(sent.refused(self.origin, Code::Duplicate, texts::duplicate(number)));
         }
         let stuck = stored.long_received
             && stored.duplicates >= i64::from(self.policy.release_after_duplicates);
         if stored.delivered && !stuck {
             stored.count_duplicate(tx).await?;
-            return Ok(self.refused(sent, Code::Duplicate, texts::duplicate(number)));
+            return Ok(sent.refused(self.origin, Code::Duplicate, texts::duplicate(number)));
         }
         stored.report_again(tx, self.origin.job).await?;
         Ok(created(number, stored, true, Vec::new()))
-    }
-
-    fn refused(&self, sent: &Sent<'_>, code: Code, message: String) -> SaleOutcome {
-        let sent_number = match &sent.sale {
-            Ok(sale) => sale.number.clone(),
-            Err(malformed) => malformed.sent_number.clone(),
-        };
-        SaleOutcome::Refusee(Refused {
-            numero_facture: sent_number.unwrap_or_else(|| generated(self.origin, sent.position)),
-            erreur: message,
-            code,
-        })
     }
 }
 
@@ -282,6 +319,15 @@ fn created(number: &str, stored: &Stored, replayed: bool, alertes: Vec<String>) 
         rejouee: replayed,
         alertes,
     })
+}
+
+fn log_panic(origin: &Origin, sent: &Sent<'_>) {
+    tracing::error!(
+        job.id = %origin.job,
+        boutique.id = origin.boutique_id,
+        vente.position = sent.position,
+        "applying a sale panicked"
+    );
 }
 
 fn log_failure(origin: &Origin, sent: &Sent<'_>, error: &Error, what: &str) {

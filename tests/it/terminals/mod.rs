@@ -1,8 +1,10 @@
 //! What source 002's terminals are promised beyond single answers: keys, load, histories, figures,
 //! device keys, policies and isolation, each case on all three deployments.
 
+mod faults;
 mod keys;
 mod look;
+mod poison;
 mod policies;
 
 use crate::sales::{Case, PATH, read};
@@ -30,6 +32,10 @@ macro_rules! terminals {
 }
 
 terminals! {
+    faults::an_error_anywhere_changes_nothing,
+    faults::a_stall_anywhere_changes_nothing,
+    faults::death_anywhere_changes_nothing,
+    faults::a_delivery_that_is_lost_costs_a_report,
     keys::a_key_replays_its_answer_word_for_word,
     keys::a_key_joins_its_job_while_that_runs,
     keys::a_key_protects_sales_without_numbers,
@@ -39,6 +45,8 @@ terminals! {
     look::the_figures_are_of_the_shops_day_and_month,
     look::refused_sales_are_listed_until_they_succeed,
     look::nobody_looks_into_another_shop,
+    poison::a_sale_that_kills_is_set_aside,
+    poison::a_sale_that_panics_is_one_sales_error,
     policies::a_paired_terminal_shows_its_key,
     policies::a_sale_of_more_than_there_is_is_booked_with_an_alert,
     policies::invoice_numbers_tell_the_time_of_their_zone,
