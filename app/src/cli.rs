@@ -6,6 +6,7 @@ pub(crate) mod dead;
 pub(crate) mod filter;
 pub(crate) mod jobs;
 pub(crate) mod queues;
+pub(crate) mod terminals;
 
 use crate::bench::Bench;
 use clap::{Args, Parser, Subcommand};
@@ -123,6 +124,8 @@ pub(crate) enum Operate {
     Workers(queues::WorkersArgs),
     /// Look at jobs that failed for good, and put them back
     Dead(dead::DeadArgs),
+    /// Give terminals their device keys
+    Terminals(terminals::TerminalsArgs),
 }
 
 #[derive(Debug, Args)]

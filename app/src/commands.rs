@@ -6,6 +6,7 @@ mod enqueue;
 mod jobs;
 mod queues;
 mod tail;
+mod terminals;
 
 use crate::cli::Operate;
 use crate::settings::{Settings, user};
@@ -46,6 +47,7 @@ pub(crate) async fn run(
         Operate::Queues(args) => queues::run(args, engine, catalog).await,
         Operate::Workers(args) => queues::workers(args, engine).await,
         Operate::Dead(args) => dead::run(args, engine).await,
+        Operate::Terminals(args) => terminals::run(args, engine).await,
     };
     engine.db().close().await;
     ended

@@ -12,6 +12,7 @@ mod roles;
 mod sales;
 mod schedules;
 mod stores;
+mod terminals;
 mod tidy;
 mod ventes;
 mod worker;

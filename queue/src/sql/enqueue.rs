@@ -9,7 +9,7 @@ use super::{Moved, Record};
 use crate::Error;
 use crate::job::{Enqueued, NewJob, Unique};
 use crate::mutations::{Protection, is_off};
-use db::{Dialect, Sql, Tx, Value, args};
+use db::{Dialect, Sql, Tx, Value, args, failpoint};
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
@@ -136,6 +136,7 @@ impl Record {
         }
         // A job that was not inserted may have been the one others stand behind.
         self.unblock_heads(tx, skipped_lanes).await?;
+        failpoint::at("enqueue").await?;
         Ok(enqueued)
     }
 
@@ -153,6 +154,7 @@ impl Record {
 
     /// Puts plain jobs in: one round trip, which is a transaction by itself.
     pub(super) async fn insert_plain(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
+        failpoint::at("enqueue").await?;
         super::limits::check(jobs, self.max_payload_bytes)?;
         let step: Vec<Placed<'_>> =
             jobs.iter().map(|job| Placed { job, lane_seq: None, behind: false }).collect();
