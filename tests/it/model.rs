@@ -17,7 +17,7 @@ use shop::{Expected, Model};
 use tests::app::TestApp;
 use tests::stores::Deployment;
 
-fn cases() -> u32 {
+pub(crate) fn cases() -> u32 {
     let asked = std::env::var("RELAIS_TEST_CASES").ok().and_then(|text| text.parse().ok());
     asked.unwrap_or(12)
 }
