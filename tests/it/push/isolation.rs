@@ -45,7 +45,9 @@ pub(super) async fn two_sites_with_the_same_ids_never_meet(deployment: Deploymen
     let body = batch("atomic", &steps[0]);
     let mut seen: [Vec<Value>; 2] = [Vec::new(), Vec::new()];
     for (number, step) in steps.iter().enumerate() {
-        other.push(&[line(a, 100 + number as i64, None, "100"), ticket(t, 100, "X")]).await;
+        let mut marked = line(a, 100 + number as i64, None, "100");
+        marked["data"]["designation"] = json!("MARQUE");
+        other.push(&[marked, ticket(t, 100, "MARQUE")]).await;
         for (site, seen) in sites.iter().zip(&mut seen) {
             // The same batch's id, too.
             let answer = if number == 0 { site.post(&body).await } else { site.push(step).await };
@@ -58,7 +60,7 @@ pub(super) async fn two_sites_with_the_same_ids_never_meet(deployment: Deploymen
     }
     assert_eq!(seen[0], seen[1]);
     assert_eq!(sites[0].books().await, sites[1].books().await);
-    assert!(!sites[0].books().await.contains("100"));
+    assert!(other.books().await.contains("MARQUE") && !sites[0].books().await.contains("MARQUE"));
     assert_eq!(other.get("/api/v1/sync/conflicts").await.json()["conflicts"], json!([]));
     for site in sites {
         site.close().await;
