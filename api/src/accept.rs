@@ -1,11 +1,14 @@
-//! The one pipeline of every contract: authenticate, limit, validate, accept, wait. A route's own
-//! file brings the order of its checks and its bodies; what is the same for all is here.
+//! The steps of accepting a request, one by one: a place among its principal's unfinished ones,
+//! the transaction that makes it durable, the wait for its end, the note that its answer left.
+//! [`crate::contract`] and the generic API put them together.
 
 use crate::State;
 use crate::delivery::Delivery;
 use crate::error::ApiError;
-use db::Dialect;
-use queue::{JobRow, NewJob};
+use crate::idempotency::Keyed;
+use db::{Dialect, failpoint};
+use queue::{Enqueued, JobRow, NewJob};
+use records::requests;
 use records::ventes::delivered;
 use std::collections::HashMap;
 use std::slice;
@@ -18,6 +21,8 @@ use uuid::Uuid;
 const ROOM_POLL: Duration = Duration::from_millis(50);
 /// How long a request waits for earlier answers of its lane to be recorded as delivered.
 const MARK_WAIT: Duration = Duration::from_millis(500);
+/// How often a transaction that collided with another one is tried again.
+pub(crate) const COLLISIONS: u32 = 5;
 /// Pauses between attempts to record a delivery. A mark that is lost costs one repeated report,
 /// never a sale.
 const MARK_RETRIES_MS: [u64; 4] = [50, 250, 1000, 2000];
@@ -84,22 +89,59 @@ pub(crate) struct Accepted {
     pub(crate) row: Option<JobRow>,
 }
 
-/// Makes the job durable, then waits for its end until `until`. Once it is durable nothing here
-/// fails any more: what cannot be read is pending.
+/// Makes the job durable, together with its key if it has one; `None` if the key is taken. Earlier
+/// answers of its lane are on record before it.
 pub(crate) async fn run(
     state: &State,
-    job: NewJob,
-    place: Place,
-    until: Instant,
-) -> Result<Accepted, ApiError> {
+    job: &NewJob,
+    keyed: Option<&Keyed>,
+) -> Result<Option<Uuid>, ApiError> {
     if let Some(lane) = &job.lane {
         state.marks.settled(lane, MARK_WAIT).await;
     }
-    let enqueue = state.engine.enqueue(slice::from_ref(&job));
-    let enqueued = timeout(write_patience(state), enqueue).await??;
-    drop(place);
-    let id = enqueued.first().map_or(job.id, |enqueued| enqueued.id);
-    Ok(Accepted { id, row: await_end(state, id, until).await })
+    failpoint::at("accept").await?;
+    let enqueued = match keyed {
+        None => {
+            let enqueue = state.engine.enqueue(slice::from_ref(job));
+            let enqueued = timeout(write_patience(state), enqueue).await??;
+            Some(first(&enqueued, job))
+        }
+        Some(keyed) => timeout(write_patience(state), once(state, keyed, job)).await??,
+    };
+    // Once it is durable nothing fails any more: here a process can only stall or die.
+    let _ = failpoint::at("accepted").await;
+    Ok(enqueued.map(|enqueued| enqueued.id))
+}
+
+/// What became of the one job that was put in.
+pub(crate) fn first(enqueued: &[Enqueued], job: &NewJob) -> Enqueued {
+    enqueued.first().copied().unwrap_or(Enqueued { id: job.id, created: true })
+}
+
+/// Key and job in one transaction: both or neither. `None` if the key is taken.
+pub(crate) async fn once(
+    state: &State,
+    keyed: &Keyed,
+    job: &NewJob,
+) -> Result<Option<Enqueued>, queue::Error> {
+    let mut tries = 0;
+    loop {
+        let work = async {
+            let mut tx = state.engine.db().begin().await?;
+            if !keyed.begin_in(&mut tx).await? {
+                return Ok(None);
+            }
+            let enqueued = state.engine.enqueue_in(&mut tx, slice::from_ref(job)).await?;
+            let enqueued = first(&enqueued, job);
+            requests::set_job(&mut tx, &keyed.scope, enqueued.id, enqueued.created).await?;
+            tx.commit().await?;
+            Ok(Some(enqueued))
+        };
+        match work.await {
+            Err(queue::Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
+            other => return other,
+        }
+    }
 }
 
 /// Waits for the end of a job until `until`; the row as it is then, as far as it could be read.
@@ -145,6 +187,7 @@ pub(crate) fn delivery(state: &State, lane: &str, id: Uuid) -> Delivery {
 }
 
 async fn record_delivery(state: &State, id: Uuid) -> Result<(), queue::Error> {
+    failpoint::at("delivery").await?;
     let mut tx = state.engine.db().begin().await?;
     state.engine.delivered_in(&mut tx, id).await?;
     delivered(&mut tx, id).await?;

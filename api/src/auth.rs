@@ -5,7 +5,7 @@ use crate::error::ApiError;
 use crate::server::Peer;
 use axum::http::HeaderMap;
 use records::keys::{self, ApiKey};
-use records::ventes::{Boutique, Terminal, terminal};
+use records::ventes::{Boutique, Terminal, terminal, terminal_with_key};
 use tokio::time::timeout;
 
 /// A terminal and the shop it stands in.
@@ -13,6 +13,13 @@ use tokio::time::timeout;
 pub(crate) struct Till {
     pub(crate) terminal: Terminal,
     pub(crate) boutique: Boutique,
+}
+
+impl Till {
+    /// The name under which its jobs are kept.
+    pub(crate) fn principal(&self) -> String {
+        principal(&self.terminal)
+    }
 }
 
 /// Who may read jobs, queues, workers and schedules.
@@ -58,14 +65,15 @@ impl Caller {
 }
 
 /// The name under which a terminal's jobs are kept.
-pub(crate) fn principal(terminal: &Terminal) -> String {
+fn principal(terminal: &Terminal) -> String {
     format!("terminal:{}", terminal.numero_serie)
 }
 
 /// The terminal that asks, and its shop: serial, then terminal, then shop (C-18).
 pub(crate) async fn till(state: &State, headers: &HeaderMap) -> Result<Till, ApiError> {
     let serial = single(headers, "x-device-serial").ok_or(ApiError::MissingSerial)?;
-    let terminal = find_terminal(state, serial).await?.ok_or(ApiError::UnknownTerminal)?;
+    let found = find_terminal(state, serial, headers).await?;
+    let terminal = found.ok_or(ApiError::UnknownTerminal)?;
     let boutique = terminal.boutique.clone().ok_or(ApiError::TerminalWithoutShop)?;
     Ok(Till { terminal, boutique })
 }
@@ -84,7 +92,7 @@ pub(crate) async fn caller(
         return key.map(Caller::Key).ok_or(ApiError::Unauthorized);
     }
     let serial = single(headers, "x-device-serial").ok_or(ApiError::Unauthorized)?;
-    if let Some(terminal) = find_terminal(state, serial).await? {
+    if let Some(terminal) = find_terminal(state, serial, headers).await? {
         return Ok(Caller::Terminal(terminal));
     }
     state.limits.guess(peer.ip()).await.check()?;
@@ -102,9 +110,19 @@ pub(crate) async fn permit(
     if caller.has_scope(scopes) { Ok(caller) } else { Err(ApiError::Forbidden) }
 }
 
-async fn find_terminal(state: &State, serial: &str) -> Result<Option<Terminal>, ApiError> {
-    let found = terminal(state.engine.db(), serial);
-    Ok(timeout(state.settings.store_timeout, found).await??)
+/// A terminal without its key is answered as one that does not exist: whether a serial number is
+/// somebody's is not to be learnt (D-32).
+async fn find_terminal(
+    state: &State,
+    serial: &str,
+    headers: &HeaderMap,
+) -> Result<Option<Terminal>, ApiError> {
+    let (db, patience) = (state.engine.db(), state.settings.store_timeout);
+    if !state.settings.device_keys {
+        return Ok(timeout(patience, terminal(db, serial)).await??);
+    }
+    let key = single(headers, "x-device-key");
+    Ok(timeout(patience, terminal_with_key(db, serial, key)).await??)
 }
 
 /// The trimmed value of a header that is there exactly once and is printable ASCII.

@@ -26,6 +26,8 @@ pub(crate) enum ApiError {
     NotAnArray,
     #[error("the array is empty")]
     EmptyBatch,
+    #[error("another shop than the terminal's")]
+    ForeignShop,
     #[error("the request has more than {0}")]
     TooLarge(Limit),
     #[error("the body did not come to its end")]
@@ -69,7 +71,7 @@ pub(crate) enum ApiError {
     #[error("a closed ticket stays as it is: only the server's side can be chosen")]
     TicketClosed,
     #[error("queue `{queue}` is overloaded: its jobs wait too long already")]
-    Overloaded { queue: String, retry_after: Duration },
+    Overloaded { queue: String },
     /// Says what is wrong, where, and what is allowed.
     #[error("{0}")]
     Invalid(String),
@@ -136,6 +138,7 @@ impl ApiError {
             Self::TerminalWithoutShop => (S::BAD_REQUEST, "NO_BOUTIQUE"),
             Self::NotAnArray => (S::BAD_REQUEST, "INVALID_FORMAT"),
             Self::EmptyBatch => (S::BAD_REQUEST, "EMPTY_DATA"),
+            Self::ForeignShop => (S::FORBIDDEN, "BOUTIQUE_MISMATCH"),
             Self::TooLarge(Limit::Payload(_)) => (S::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "BATCH_TOO_LARGE"),
             Self::BodyBroken => (S::BAD_REQUEST, "INVALID_BODY"),
@@ -184,6 +187,7 @@ impl ApiError {
             Self::TerminalWithoutShop => texts::NO_BOUTIQUE.to_owned(),
             Self::NotAnArray => texts::INVALID_FORMAT.to_owned(),
             Self::EmptyBatch => texts::EMPTY_DATA.to_owned(),
+            Self::ForeignShop => texts::FOREIGN_SHOP.to_owned(),
             Self::TooLarge(Limit::Bytes(max)) => texts::too_many_bytes(*max),
             Self::TooLarge(Limit::Sales(max)) => texts::too_many_sales(*max),
             Self::TooLarge(Limit::Lines(max)) => texts::too_many_lines(*max),
@@ -194,6 +198,9 @@ impl ApiError {
                 "Type de contenu non pris en charge".to_owned()
             }
             Self::TooManyPending => "Trop de synchronisations en attente".to_owned(),
+            Self::Overloaded { .. } => texts::OVERLOADED.to_owned(),
+            Self::KeyReused => texts::KEY_REUSED.to_owned(),
+            Self::KeyInUse => texts::KEY_IN_USE.to_owned(),
             Self::MethodNotAllowed => "Méthode non autorisée".to_owned(),
             Self::Unavailable(_) => "Service momentanément indisponible".to_owned(),
             Self::Internal(_) => texts::INTERNAL_ERROR.to_owned(),
@@ -201,13 +208,14 @@ impl ApiError {
         }
     }
 
+    /// When to come back, at the earliest.
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after } | Self::Overloaded { retry_after, .. } => {
-                Some(*retry_after)
-            }
+            Self::RateLimited { retry_after } => Some(*retry_after),
             Self::TooManyPending | Self::KeyInUse => Some(Duration::from_secs(1)),
-            Self::Unavailable(_) | Self::TooManyStreams => Some(Duration::from_secs(2)),
+            Self::Unavailable(_) | Self::TooManyStreams | Self::Overloaded { .. } => {
+                Some(Duration::from_secs(2))
+            }
             // A rolling deployment is over then.
             Self::SchemaTooNew(_) => Some(Duration::from_secs(300)),
             _ => None,
@@ -222,6 +230,11 @@ impl ApiError {
     }
 }
 
+/// Up to four seconds more: those who were refused together do not come back together (D-18).
+fn jitter() -> u64 {
+    u64::from(uuid::Uuid::new_v4().as_bytes()[0]) % 5
+}
+
 /// Travels from a handler to [`write()`] with the answer, which has no body until then.
 #[derive(Clone)]
 pub(crate) struct Refused(Arc<ApiError>);
@@ -232,7 +245,7 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after() {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1) + jitter()));
         }
         if self.closes() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

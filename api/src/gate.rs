@@ -2,7 +2,7 @@
 //! with.
 
 use crate::State;
-use crate::auth::{self, Caller};
+use crate::auth::{self, Caller, Till};
 use crate::error::ApiError;
 use crate::limits::Quota;
 use crate::server::Peer;
@@ -33,6 +33,25 @@ pub(crate) async fn enter(
         _ => Ok(caller),
     });
     (Pass(Some(quota)), caller)
+}
+
+/// Counts a request of a terminal on `route`. Serial numbers that nobody has are counted by their
+/// address (D-32), requests without one as well, on a count of their own.
+pub(crate) async fn enter_till(
+    state: &State,
+    Peer(peer): Peer,
+    headers: &HeaderMap,
+    route: &'static str,
+) -> (Pass, Result<Till, ApiError>) {
+    let till = auth::till(state, headers).await;
+    let quota = match &till {
+        Ok(till) => state.limits.take(&till.principal(), route).await,
+        Err(ApiError::UnknownTerminal) => state.limits.guess(peer.ip()).await,
+        // Nothing is counted against a caller that nobody could look up.
+        Err(ApiError::Unavailable(_) | ApiError::Internal(_)) => return (Pass(None), till),
+        Err(_) => state.limits.take(&format!("ip:{}", peer.ip().to_canonical()), route).await,
+    };
+    (Pass(Some(quota)), quota.check().and(till))
 }
 
 impl Pass {

@@ -55,10 +55,12 @@ impl Keyed {
     pub(crate) async fn known(&self, state: &State) -> Result<Option<Request>, ApiError> {
         let found = requests::find(state.engine.db(), &self.scope);
         let known = timeout(state.settings.store_timeout, found).await??;
-        match known {
-            Some(known) if known.fingerprint != self.fingerprint => Err(ApiError::KeyReused),
-            known => Ok(known),
-        }
+        known.map(|known| self.same(known)).transpose()
+    }
+
+    /// An earlier request with this key, if it is the same one.
+    pub(crate) fn same(&self, known: Request) -> Result<Request, ApiError> {
+        if known.fingerprint == self.fingerprint { Ok(known) } else { Err(ApiError::KeyReused) }
     }
 
     /// Takes the key inside the transaction of the request's effects; `false` if it is taken.
@@ -112,6 +114,15 @@ impl Keyed {
                 return other;
             }
         };
+        self.keep(state, response).await
+    }
+
+    /// Keeps an answer that is final. If one was kept already, that is the answer.
+    pub(crate) async fn keep(
+        &self,
+        state: &State,
+        response: Response,
+    ) -> Result<Response, ApiError> {
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await;
         let bytes = bytes.map_err(|error| ApiError::Internal(Some(error.into())))?;
@@ -121,11 +132,30 @@ impl Keyed {
             content_type: content_type.and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned(),
             body: String::from_utf8_lossy(&bytes).into_owned(),
         };
-        if let Err(error) = requests::set_answer(state.engine.db(), &self.scope, &answer).await {
-            tracing::warn!(%error, "an answer could not be kept for its idempotency key");
+        let keeping = requests::set_answer(state.engine.db(), &self.scope, &answer);
+        match timeout(accept::write_patience(state), keeping).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => {
+                if let Ok(Some(Request { answer: Some(kept), .. })) = self.known(state).await {
+                    return Ok(replay(kept));
+                }
+            }
+            failed => tracing::warn!(?failed, "an answer could not be kept for its key"),
         }
         Ok(Response::from_parts(parts, Body::from(bytes)))
     }
+}
+
+/// The request that has this key, whatever it was about.
+pub(crate) async fn find(
+    state: &State,
+    principal: &str,
+    route: &str,
+    key: String,
+) -> Result<Option<Request>, ApiError> {
+    let scope = Scope { principal: principal.to_owned(), route: route.to_owned(), key };
+    let found = requests::find(state.engine.db(), &scope);
+    Ok(timeout(state.settings.store_timeout, found).await??)
 }
 
 /// A kept answer, word for word.

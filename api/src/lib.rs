@@ -6,6 +6,7 @@
 mod accept;
 mod auth;
 mod body;
+mod contract;
 mod dead;
 mod delivery;
 mod error;

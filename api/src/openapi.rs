@@ -16,6 +16,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
         crate::ventes::push, crate::push::push, crate::push::conflicts::list,
         crate::push::conflicts::show, crate::push::resolve::resolve,
         crate::push::history::versions,
+        crate::ventes::look::history, crate::ventes::look::figures,
+        crate::ventes::look::rejected,
         crate::jobs::list::list, crate::jobs::put::envelope, crate::jobs::put::by_kind,
         crate::jobs::show::show, crate::jobs::show::logs, crate::jobs::why::why,
         crate::jobs::act::cancel, crate::jobs::act::retry, crate::jobs::act::delete,
@@ -55,7 +57,7 @@ impl Modify for Credentials {
     }
 }
 
-/// The sales route is served with and without its last slash (C-14).
+/// The routes of the sales contract are served with and without their last slash (C-14).
 struct WithoutSlash;
 
 impl Modify for WithoutSlash {
@@ -66,7 +68,7 @@ impl Modify for WithoutSlash {
             .into_iter()
             .map(|(path, item)| {
                 let mut item = item.clone();
-                if let Some(operation) = &mut item.post {
+                for operation in [&mut item.post, &mut item.get].into_iter().flatten() {
                     operation.operation_id =
                         operation.operation_id.as_ref().map(|id| format!("{id}_without_slash"));
                 }

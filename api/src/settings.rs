@@ -19,8 +19,14 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// Bytes of one job's payload in the generic API.
     pub max_payload_bytes: usize,
-    /// New jobs are refused while their queue's oldest ready job has waited longer (D-18).
+    /// New jobs of the generic API are refused while their queue's oldest ready job has waited
+    /// longer (D-18).
     pub max_queue_age: Option<Duration>,
+    /// Requests of the contracts are refused while more than a few jobs are ready in their queue
+    /// and the oldest has waited longer …
+    pub contract_queue_age: Option<Duration>,
+    /// … or while at least so many are ready.
+    pub contract_queue_depth: Option<u64>,
     /// A body must be complete within this time …
     pub body_timeout: Duration,
     /// … and, after its first five seconds, have come at least this fast.
@@ -39,6 +45,12 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Prefix of the shared limiter's Redis keys.
     pub redis_prefix: String,
+    /// Terminals must show the device key they were paired with (D-32).
+    pub device_keys: bool,
+    /// Time zone of the time in generated invoice numbers (D-62).
+    pub invoice_zone: chrono_tz::Tz,
+    /// An article with at most so many in stock counts as low.
+    pub low_stock: i64,
 }
 
 impl Default for Settings {
@@ -52,6 +64,8 @@ impl Default for Settings {
             max_body_bytes: 2 * 1024 * 1024,
             max_payload_bytes: 256 * 1024,
             max_queue_age: None,
+            contract_queue_age: Some(Duration::from_secs(30)),
+            contract_queue_depth: Some(10_000),
             body_timeout: Duration::from_secs(30),
             body_bytes_per_second: 500,
             header_timeout: Duration::from_secs(10),
@@ -61,6 +75,9 @@ impl Default for Settings {
             store_timeout: Duration::from_secs(1),
             shutdown_grace: Duration::from_secs(10),
             redis_prefix: "relais:".to_owned(),
+            device_keys: false,
+            invoice_zone: chrono_tz::Tz::UTC,
+            low_stock: 5,
         }
     }
 }

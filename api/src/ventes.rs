@@ -1,13 +1,12 @@
 //! Source 002: `POST /api/v2/simple/ventes/sync/`. One request is one job in its shop's lane,
 //! answered 201 with every sale accounted for, or 202 if it is not done in time.
 
-use crate::accept;
-use crate::auth::{self, Till};
+use crate::auth::Till;
+use crate::contract::{self, Asked, Contract};
 use crate::error::{ApiError, Limit};
-use crate::prefer::Prefer;
 use crate::server::Peer;
 use crate::trace::Trace;
-use crate::{Route, State, body};
+use crate::{Route, State, gate};
 use axum::body::Body;
 use axum::extract::State as FromState;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -15,15 +14,18 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use jobs::Job;
 use jobs::kinds::ApplySalesBatch;
-use queue::JobRow;
+use queue::{JobRow, NewJob};
 use records::ventes::{Batch, BatchError, answer};
-use tokio::time::Instant;
+use uuid::Uuid;
+
+pub(crate) mod look;
 
 const SYNC: &str = "/api/v2/simple/ventes/sync/";
 
 /// Both spellings reach the handler: a redirect would lose or repeat the body (C-14).
 pub(crate) fn routes() -> Vec<Route> {
-    vec![Route::post(SYNC, push), Route::post(SYNC.trim_end_matches('/'), push)]
+    let sync = [Route::post(SYNC, push), Route::post(SYNC.trim_end_matches('/'), push)];
+    sync.into_iter().chain(look::routes()).collect()
 }
 
 /// Takes in sales of one terminal.
@@ -31,7 +33,8 @@ pub(crate) fn routes() -> Vec<Route> {
     post, path = "/api/v2/simple/ventes/sync/", tag = "ventes",
     params(
         ("X-Device-Serial" = String, Header, description = "the terminal's serial number"),
-        ("Prefer" = Option<String>, Header, description = "`wait=n` (at most 25) or `respond-async`"),
+        ("Prefer" = Option<String>, Header, description = "`wait=n` (at most 25) or `respond-async`; `handling=strict`: refuse rather than join an earlier request"),
+        ("Idempotency-Key" = Option<String>, Header, description = "8 to 255 characters, kept 7 days: the same request again gives the same answer word for word, with `Idempotency-Replayed: true`"),
     ),
     request_body(content = [crate::openapi::Vente], description = "1 to 1000 sales"),
     responses(
@@ -40,92 +43,89 @@ pub(crate) fn routes() -> Vec<Route> {
         (status = 400, description = "no serial, no shop, or not an array of sales", body = crate::error::Problem),
         (status = 404, description = "unknown or inactive terminal", body = crate::error::Problem),
         (status = 408, description = "the body came too slowly", body = crate::error::Problem),
+        (status = 409, description = "`handling=strict`, and the first request with this key is not done", body = crate::error::Problem),
+        (status = 410, description = "the key's job was removed before anybody read its answer", body = crate::error::Problem),
         (status = 413, description = "more sales, lines, depth or bytes than allowed", body = crate::error::Problem),
         (status = 415, description = "a content type or encoding that is not read here", body = crate::error::Problem),
+        (status = 422, description = "the key was used with another request, or is malformed", body = crate::error::Problem),
         (status = 429, description = "too many requests, or too many unfinished ones", body = crate::error::Problem),
         (status = 500, description = "the job died", body = crate::error::Problem),
-        (status = 503, description = "the record cannot be reached; nothing was accepted", body = crate::error::Problem),
+        (status = 503, description = "the record cannot be reached, or too much waits already; nothing was accepted", body = crate::error::Problem),
     )
 )]
 pub(crate) async fn push(
     FromState(state): FromState<State>,
-    Extension(Peer(peer)): Extension<Peer>,
+    Extension(peer): Extension<Peer>,
     Extension(trace): Extension<Trace>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let till = auth::till(&state, &headers).await;
-    let principal = till.as_ref().map(|till| auth::principal(&till.terminal)).unwrap_or_default();
-    let quota = match &till {
-        Ok(_) => state.limits.take(&principal, SYNC).await,
-        Err(ApiError::UnknownTerminal) => state.limits.guess(peer.ip()).await,
-        Err(refusal @ (ApiError::Unavailable(_) | ApiError::Internal(_))) => {
-            tracing::debug!(%refusal, "nothing is counted against a caller nobody could look up");
-            return till.map(|_| StatusCode::OK).into_response();
-        }
-        Err(_) => state.limits.take(&format!("ip:{}", peer.ip().to_canonical()), SYNC).await,
+    let (pass, till) = gate::enter_till(&state, peer, &headers, SYNC).await;
+    let answer = async {
+        let till = till?;
+        let principal = till.principal();
+        let asked = Asked { principal: &principal, headers: &headers, trace: &trace };
+        let sync = Sync { till, invoice_zone: state.settings.invoice_zone };
+        contract::take_in(&state, &sync, asked, body).await
     };
-    let answer = match quota.check().and(till) {
-        Ok(till) => take_in(&state, &till, &principal, &trace, &headers, body).await,
-        Err(refusal) => Err(refusal),
-    };
-    let mut response = answer.into_response();
-    quota.write(response.headers_mut());
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("Prefer"));
-    response
+    pass.leave(answer.await)
 }
 
-async fn take_in(
-    state: &State,
-    till: &Till,
-    principal: &str,
-    trace: &Trace,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let place = accept::admit(state, principal).await?;
-    check_type(headers)?;
-    let bytes = body::read(headers, body, &state.settings).await?;
-    let prefer = Prefer::of(headers, state.settings.wait_max);
-    let until = Instant::now() + prefer.patience(state.settings.wait);
-    let batch = Batch::parse(&bytes)?;
-    let sales = batch.len();
-    let received = queue::clock::now();
-    let mut job = ApplySalesBatch::new(&till.terminal, &till.boutique, batch, received).into_new();
-    job.principal = Some(principal.to_owned());
-    job.trace = Some(trace.to_string());
-    let accepted = accept::run(state, job, place, until).await?;
-    let (complete, mut response) = match accepted.row {
-        Some(row) if row.state.is_final() => (true, complete(state, till, &row)?),
-        _ => (false, pending(till, sales, accepted.id)),
-    };
-    if let Some(applied) = prefer.applied(complete) {
-        response.headers_mut().insert("preference-applied", applied);
+/// The contract of one terminal's request.
+struct Sync {
+    till: Till,
+    invoice_zone: chrono_tz::Tz,
+}
+
+impl Contract for Sync {
+    const ROUTE: &'static str = "POST /api/v2/simple/ventes/sync/";
+    const QUEUE: &'static str = ApplySalesBatch::QUEUE;
+    /// How many sales were sent.
+    type Told = usize;
+
+    fn check_head(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        check_type(headers)
     }
-    Ok(response)
-}
 
-/// Every sale accounted for; noted as delivered once it has left whole.
-fn complete(state: &State, till: &Till, row: &JobRow) -> Result<Response, ApiError> {
-    let (queue::State::Done, Some(result)) = (row.state, &row.result) else {
-        tracing::error!(job.id = %row.id, job.state = row.state.as_str(), "a sales job has no result");
-        return Err(ApiError::Internal(None));
-    };
-    let result =
-        serde_json::from_str(result).map_err(|error| ApiError::Internal(Some(error.into())))?;
-    let body = answer::completed(&till.boutique, &till.terminal.nom, result);
-    let mut response = (StatusCode::CREATED, Json(body)).into_response();
-    let lane = row.lane.as_deref().unwrap_or_default();
-    response.extensions_mut().insert(accept::delivery(state, lane, row.id));
-    Ok(response)
-}
+    /// With a key, two equal sales without numbers are one request only if they have one key;
+    /// without, they are until the answer was delivered (D-13).
+    fn parse(&self, body: &[u8], has_key: bool) -> Result<(NewJob, usize), ApiError> {
+        let Till { terminal, boutique } = &self.till;
+        let batch = Batch::parse(body)?;
+        let sales = batch.len();
+        let received = queue::clock::now();
+        let stamp = received.with_timezone(&self.invoice_zone).naive_local();
+        let mut job = ApplySalesBatch::new(terminal, boutique, batch, received, stamp);
+        if has_key {
+            job.until_delivered = None;
+        }
+        Ok((job.into_new(), sales))
+    }
 
-/// A body of the same shape that claims nothing (D-9): the client keeps its sales and asks again.
-fn pending(till: &Till, sales: usize, id: uuid::Uuid) -> Response {
-    let job = format!("/api/v1/jobs/{id}");
-    let body = answer::pending(&till.boutique, &till.terminal.nom, sales, job.clone());
-    let headers = [(header::LOCATION, job), (header::RETRY_AFTER, "2".to_owned())];
-    (StatusCode::ACCEPTED, headers, Json(body)).into_response()
+    /// Every sale accounted for.
+    fn complete(&self, row: &JobRow) -> Result<Response, ApiError> {
+        let (queue::State::Done, Some(result)) = (row.state, &row.result) else {
+            tracing::error!(job.id = %row.id, job.state = row.state.as_str(), "a sales job has no result");
+            return Err(ApiError::Internal(None));
+        };
+        let result =
+            serde_json::from_str(result).map_err(|error| ApiError::Internal(Some(error.into())))?;
+        let body = answer::completed(&self.till.boutique, &self.till.terminal.nom, result);
+        Ok((StatusCode::CREATED, Json(body)).into_response())
+    }
+
+    /// The client keeps its sales and asks again.
+    fn pending(&self, sales: usize, id: Uuid) -> Response {
+        let job = format!("/api/v1/jobs/{id}");
+        let Till { terminal, boutique } = &self.till;
+        let body = answer::pending(boutique, &terminal.nom, sales, job.clone());
+        let headers = [(header::LOCATION, job), (header::RETRY_AFTER, "2".to_owned())];
+        (StatusCode::ACCEPTED, headers, Json(body)).into_response()
+    }
+
+    fn delivers_in(&self) -> Option<String> {
+        Some(ApplySalesBatch::lane_of(self.till.boutique.id))
+    }
 }
 
 /// The seed's own clients send none or `text/plain` (D-19); anything else is a mistake.

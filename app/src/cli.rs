@@ -7,6 +7,7 @@ pub(crate) mod filter;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod queues;
+pub(crate) mod terminals;
 
 use crate::bench::Bench;
 use clap::{Args, Parser, Subcommand};
@@ -127,6 +128,8 @@ pub(crate) enum Operate {
     Dead(dead::DeadArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
+    /// Give terminals their device keys
+    Terminals(terminals::TerminalsArgs),
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod jobs;
 mod keys;
 mod queues;
 mod tail;
+mod terminals;
 
 use crate::cli::Operate;
 use crate::settings::{Settings, user};
@@ -48,6 +49,7 @@ pub(crate) async fn run(
         Operate::Workers(args) => queues::workers(args, engine).await,
         Operate::Dead(args) => dead::run(args, engine).await,
         Operate::Keys(args) => keys::run(args, engine).await,
+        Operate::Terminals(args) => terminals::run(args, engine).await,
     };
     engine.db().close().await;
     ended

@@ -182,9 +182,14 @@ fn api_state(
         max_body_bytes: settings.limits.body_bytes,
         max_payload_bytes: settings.limits.payload_bytes,
         max_queue_age: settings.limits.queue_age,
+        contract_queue_age: settings.limits.contract_queue_age,
+        contract_queue_depth: settings.limits.contract_queue_depth,
         max_connections: settings.api.max_connections,
         shutdown_grace: settings.api.shutdown,
         redis_prefix: format!("{}:", settings.redis.prefix),
+        device_keys: settings.terminals.device_keys,
+        invoice_zone: settings.terminals.invoice_zone,
+        low_stock: settings.terminals.low_stock,
         ..defaults
     };
     let redis = store::limiter(settings);

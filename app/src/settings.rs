@@ -34,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) queue: Queue,
     pub(crate) worker: Worker,
     pub(crate) limits: Limits,
+    pub(crate) terminals: Terminals,
     pub(crate) sales: records::ventes::Policy,
     pub(crate) log: Log,
     pub(crate) nas: Nas,
@@ -76,6 +77,16 @@ pub(crate) struct Limits {
     pub(crate) payload_bytes: usize,
     /// `None` refuses nothing.
     pub(crate) queue_age: Option<Duration>,
+    pub(crate) contract_queue_age: Option<Duration>,
+    pub(crate) contract_queue_depth: Option<u64>,
+}
+
+/// What configuration may change about the terminals of source 002, beside the policy of sales.
+#[derive(Debug)]
+pub(crate) struct Terminals {
+    pub(crate) device_keys: bool,
+    pub(crate) invoice_zone: chrono_tz::Tz,
+    pub(crate) low_stock: i64,
 }
 
 #[derive(Debug)]
@@ -151,10 +162,25 @@ impl Settings {
                 payload_bytes: from.number("limits.payload_bytes", 1_024..=4_194_304),
                 queue_age: Some(seconds(&mut from, "limits.queue_age_seconds", 0, 86_400))
                     .filter(|age| !age.is_zero()),
+                contract_queue_age: Some(seconds(
+                    &mut from,
+                    "limits.contract_queue_age_seconds",
+                    0,
+                    86_400,
+                ))
+                .filter(|age| !age.is_zero()),
+                contract_queue_depth: Some(from.number("limits.contract_queue_depth", 0..=10_000))
+                    .filter(|depth| *depth > 0),
             },
             sales: records::ventes::Policy {
                 release_after_duplicates: from.number("sales.release_after_duplicates", 1..=1_000),
                 release_after: seconds(&mut from, "sales.release_after_seconds", 0, 604_800),
+                stock: from.parsed("sales.stock_policy", rules::stock_policy),
+            },
+            terminals: Terminals {
+                device_keys: from.parsed("sales.device_auth", rules::device_keys),
+                invoice_zone: from.parsed("sales.invoice_timezone", rules::zone),
+                low_stock: from.number("sales.low_stock", 0..=1_000_000_000),
             },
             log: Log {
                 format: from.parsed("log.format", rules::log_format),

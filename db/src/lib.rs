@@ -5,6 +5,7 @@
 //! `queue` and `records` share these types, so that one transaction can span both.
 
 mod error;
+pub mod failpoint;
 mod migrate;
 mod pool;
 mod row;

@@ -8,6 +8,7 @@ pub(crate) mod postgres;
 pub(crate) mod sockets;
 
 use async_trait::async_trait;
+use db::failpoint;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -127,6 +128,9 @@ impl Bell {
 
     /// Jobs became ready.
     pub(crate) fn ring_ready(&self, queue: &str, entries: &[Entry]) {
+        if failpoint::is_lost("publish") {
+            return;
+        }
         let has_index = self.carried_first.load(std::sync::atomic::Ordering::Relaxed);
         if !has_index {
             self.hear_ready(queue);
@@ -142,6 +146,9 @@ impl Bell {
 
     /// Jobs ended.
     pub(crate) fn ring_done(&self, ids: &[Uuid]) {
+        if failpoint::is_lost("publish") {
+            return;
+        }
         self.hear_done(ids);
         let mut gathered = lock(&self.gathered);
         if gathered.done.len() < MAX_GATHERED {

@@ -42,6 +42,10 @@ pub trait Engine: Control {
     /// [`Error::LeaseLost`] if the caller no longer holds it. Call it before the first effect.
     async fn hold_in(&self, tx: &mut Tx, ticket: Ticket, save: &Save) -> Result<(), Error>;
 
+    /// Forgets inside `tx` how often the job's process died: its kind has noted what it was at,
+    /// and finds out by itself what kills. [`Error::LeaseLost`] if the caller no longer holds it.
+    async fn forgive_in(&self, tx: &mut Tx, ticket: Ticket) -> Result<(), Error>;
+
     /// Keeps progress and checkpoint; [`Error::LeaseLost`] if the caller no longer holds the job.
     async fn save(&self, ticket: Ticket, save: &Save) -> Result<(), Error>;
 

@@ -37,7 +37,7 @@ use crate::redis::Index;
 use crate::{Error, SCHEDULED};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use db::{Db, Tx};
+use db::{Db, Tx, failpoint};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -115,10 +115,15 @@ impl Engine for Record {
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Claimed>, Error> {
-        match &self.index {
-            Some(index) => self.claim_by_index(index, claim).await,
-            None => self.claim_by_scan(claim).await,
+        failpoint::at("claim").await?;
+        let claimed = match &self.index {
+            Some(index) => self.claim_by_index(index, claim).await?,
+            None => self.claim_by_scan(claim).await?,
+        };
+        if !claimed.is_empty() {
+            failpoint::at("claimed").await?;
         }
+        Ok(claimed)
     }
 
     async fn extend(&self, tickets: &[Ticket], lease: Duration) -> Result<Vec<Ticket>, Error> {
@@ -145,6 +150,11 @@ impl Engine for Record {
     async fn hold_in(&self, tx: &mut Tx, ticket: Ticket, save: &Save) -> Result<(), Error> {
         let ticket = unfenced::ticket(tx, ticket).await?;
         self.hold(tx, ticket, save).await
+    }
+
+    async fn forgive_in(&self, tx: &mut Tx, ticket: Ticket) -> Result<(), Error> {
+        let ticket = unfenced::ticket(tx, ticket).await?;
+        self.forgive(tx, ticket).await
     }
 
     async fn save(&self, ticket: Ticket, save: &Save) -> Result<(), Error> {

@@ -108,12 +108,12 @@ pub async fn set_job(tx: &mut Tx, scope: &Scope, job: Uuid, created: bool) -> Re
     tx.execute(&SET_JOB, args![principal, route, key, job, created]).await.map(drop)
 }
 
-/// Keeps the final answer; the first one stays.
-pub async fn set_answer(db: &Db, scope: &Scope, answer: &Answer) -> Result<(), Error> {
+/// Keeps the final answer; the first one stays. Whether this was the first.
+pub async fn set_answer(db: &Db, scope: &Scope, answer: &Answer) -> Result<bool, Error> {
     let Scope { principal, route, key } = scope;
     let status = i64::from(answer.status);
     let values = args![principal, route, key, status, &answer.content_type, &answer.body];
-    db.execute(&SET_ANSWER, values).await.map(drop)
+    Ok(db.execute(&SET_ANSWER, values).await? > 0)
 }
 
 /// Gives the key back: nothing came of the request.

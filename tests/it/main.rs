@@ -13,6 +13,7 @@ mod roles;
 mod sales;
 mod schedules;
 mod stores;
+mod terminals;
 mod tidy;
 mod ventes;
 mod worker;

@@ -32,7 +32,7 @@ async fn the_example_runs() {
     let run = kind.parse(&job.payload).unwrap();
     let day = Duration::from_secs(86_400);
     let retention = Retention { done: day, dead: day };
-    let sales = Policy { release_after_duplicates: 3, release_after: day };
+    let sales = Policy { release_after: day, ..Policy::default() };
     let services = Services { engine, sales, retention };
     let cx = Context::new(services, job, CancellationToken::new());
     run(&cx).await.unwrap();

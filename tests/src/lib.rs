@@ -6,6 +6,7 @@ pub mod app;
 pub mod chaos;
 pub mod faultproxy;
 pub mod guardian;
+pub mod program;
 pub mod recipe;
 pub mod script;
 pub mod stores;

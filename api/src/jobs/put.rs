@@ -19,13 +19,10 @@ use axum::extract::{Path, Query, State as FromState};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use queue::{Enqueued, NewJob};
-use records::requests::{self, Request};
+use records::requests::Request;
 use std::slice;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
-
-/// How often a transaction that collided with another one is tried again.
-pub(super) const COLLISIONS: u32 = 5;
 
 /// Who asks for a job, and how.
 pub(crate) struct Asked<'a> {
@@ -179,14 +176,14 @@ async fn put(asked: &Asked<'_>, spec: JobSpec, keyed: Option<Keyed>) -> Result<R
         let job = new_job(asked, spec).await?;
         let enqueue = state.engine.enqueue(slice::from_ref(&job));
         let enqueued = timeout(accept::write_patience(state), enqueue).await??;
-        return answer(state, caller, headers, first(&enqueued, &job)).await;
+        return answer(state, caller, headers, accept::first(&enqueued, &job)).await;
     };
     // Known keys are answered also when no more is taken: they cost little and end retries.
     if let Some(known) = keyed.known(state).await? {
         return join(asked, &keyed, known).await;
     }
     let job = new_job(asked, spec).await?;
-    let enqueue = enqueue_once(state, &keyed, &job);
+    let enqueue = accept::once(state, &keyed, &job);
     match timeout(accept::write_patience(state), enqueue).await?? {
         Some(enqueued) => {
             let shown = answer(state, caller, headers, enqueued).await?;
@@ -206,36 +203,6 @@ async fn new_job(asked: &Asked<'_>, spec: JobSpec) -> Result<NewJob, ApiError> {
     job.trace = Some(asked.trace.to_string());
     load::check(asked.state, &job.queue).await?;
     Ok(job)
-}
-
-fn first(enqueued: &[Enqueued], job: &NewJob) -> Enqueued {
-    enqueued.first().copied().unwrap_or(Enqueued { id: job.id, created: true })
-}
-
-/// Key and job in one transaction: both or neither. `None` if the key is taken.
-async fn enqueue_once(
-    state: &State,
-    keyed: &Keyed,
-    job: &NewJob,
-) -> Result<Option<Enqueued>, queue::Error> {
-    let mut tries = 0;
-    loop {
-        let work = async {
-            let mut tx = state.engine.db().begin().await?;
-            if !keyed.begin_in(&mut tx).await? {
-                return Ok(None);
-            }
-            let enqueued = state.engine.enqueue_in(&mut tx, slice::from_ref(job)).await?;
-            let enqueued = first(&enqueued, job);
-            requests::set_job(&mut tx, &keyed.scope, enqueued.id, enqueued.created).await?;
-            tx.commit().await?;
-            Ok(Some(enqueued))
-        };
-        match work.await {
-            Err(queue::Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
-            other => return other,
-        }
-    }
 }
 
 /// The request was made before: its kept answer, or its job as it is now.

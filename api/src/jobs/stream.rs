@@ -4,8 +4,8 @@
 //! The answer's body pulls: whoever stops reading verdicts is not read from either.
 
 use super::lines::{Line, Lines};
-use super::put::COLLISIONS;
 use super::spec::{ENVELOPE_BYTES, JobSpec};
+use crate::accept::COLLISIONS;
 use crate::auth::Caller;
 use crate::error::{ApiError, Limit};
 use crate::idempotency::{self, Keyed};

@@ -11,9 +11,12 @@ use toml::{Table, Value};
 const DEFAULTS: &str = include_str!("../../../config.default.toml");
 
 /// Names of the sources' documents and of common practice, beside `RELAIS_<SECTION>_<KEY>`.
-const SHORT_NAMES: [(&str, &str); 5] = [
+const SHORT_NAMES: [(&str, &str); 8] = [
     ("DATABASE_URL", "database.url"),
     ("REDIS_URL", "redis.url"),
+    ("DEVICE_AUTH", "sales.device_auth"),
+    ("INVOICE_TZ", "sales.invoice_timezone"),
+    ("STOCK_POLICY", "sales.stock_policy"),
     ("NAS_HOST", "nas.host"),
     ("NAS_USER", "nas.user"),
     ("NAS_PATH", "nas.path"),

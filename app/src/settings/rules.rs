@@ -3,6 +3,7 @@
 use super::Format;
 use super::problem::masked;
 use db::DatabaseUrl;
+use records::ventes::StockPolicy;
 use redis::IntoConnectionInfo;
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -73,6 +74,28 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
         Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
         _ => Err("error, warn, info, debug, trace, or directives: `info,worker=debug`".to_owned()),
     }
+}
+
+pub(super) fn stock_policy(text: &str) -> Result<StockPolicy, String> {
+    match text {
+        "refuse" => Ok(StockPolicy::Refuse),
+        "accept_with_alert" => Ok(StockPolicy::AcceptWithAlert),
+        _ => Err("refuse or accept_with_alert".to_owned()),
+    }
+}
+
+/// Whether terminals must show their device key.
+pub(super) fn device_keys(text: &str) -> Result<bool, String> {
+    match text {
+        "serial" => Ok(false),
+        "serial+key" => Ok(true),
+        _ => Err("serial or serial+key".to_owned()),
+    }
+}
+
+pub(super) fn zone(text: &str) -> Result<chrono_tz::Tz, String> {
+    let allowed = "a name of the IANA time zone database, such as UTC or Africa/Kinshasa";
+    text.parse().map_err(|_| allowed.to_owned())
 }
 
 /// These three become arguments of programs: none may begin like an option or hide a second line.

@@ -4,8 +4,11 @@
 //! holder can commit, a second attempt starts after the last committed chunk, and the end is
 //! recorded in the last chunk's transaction.
 
+mod trial;
+
 use crate::{Context, Failure, Job, RetryPolicy, Unique};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use db::failpoint;
 use queue::Progress;
 use records::ventes::{
     self, Batch, BatchResult, Boutique, Code, Origin, SaleOutcome, Terminal, chunks, money, texts,
@@ -13,6 +16,7 @@ use records::ventes::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::time::Duration;
+use trial::{Step, Trial};
 
 /// Sales per transaction: what a crash repeats at the most (D-3).
 const CHUNK: usize = 100;
@@ -35,6 +39,9 @@ pub struct ApplySalesBatch {
     pub recue_le: DateTime<Utc>,
     /// The same as `YYYYMMDDHHMMSS`: frozen, because generated numbers hold it (D-13).
     pub horodatage: String,
+    /// The shop's IANA time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuseau: Option<String>,
     /// Every sale exactly as it was sent.
     pub ventes: Vec<Box<RawValue>>,
     /// Set when a sale has no number of its own: terminal and content, so that the same request
@@ -44,12 +51,14 @@ pub struct ApplySalesBatch {
 }
 
 impl ApplySalesBatch {
-    /// The job for `batch`, sent by `terminal` which stands in `shop`.
+    /// The job for `batch`, sent by `terminal` which stands in `shop`; `stamp` is when, as the
+    /// numbers that are made up will say it.
     pub fn new(
         terminal: &Terminal,
         shop: &Boutique,
         batch: Batch,
         recue_le: DateTime<Utc>,
+        stamp: NaiveDateTime,
     ) -> Self {
         let until_delivered = batch
             .has_unnumbered()
@@ -61,10 +70,16 @@ impl ApplySalesBatch {
             terminal: terminal.nom.clone(),
             numero_serie: terminal.numero_serie.clone(),
             recue_le,
-            horodatage: recue_le.format("%Y%m%d%H%M%S").to_string(),
+            horodatage: stamp.format("%Y%m%d%H%M%S").to_string(),
+            fuseau: Some(shop.fuseau.clone()),
             ventes: batch.into_sales(),
             until_delivered,
         }
+    }
+
+    /// The lane of a shop.
+    pub fn lane_of(boutique_id: i64) -> String {
+        format!("boutique:{boutique_id}")
     }
 
     fn origin(&self, cx: &Context) -> Origin {
@@ -74,6 +89,7 @@ impl ApplySalesBatch {
             job: cx.job.ticket.id,
             recue_le: self.recue_le,
             horodatage: self.horodatage.clone(),
+            fuseau: ventes::days::zone(self.fuseau.as_deref().unwrap_or_default()),
         }
     }
 
@@ -82,9 +98,13 @@ impl ApplySalesBatch {
         &self,
         cx: &Context,
         outcomes: &mut Vec<SaleOutcome>,
+        step: Step,
     ) -> Result<bool, Failure> {
         let (first, total) = (outcomes.len(), self.ventes.len());
-        let end = total.min(first + chunk_size(cx.job.crashes));
+        let end = total.min(match step {
+            Step::Apply(sales) => first + sales,
+            Step::SetAside => first + 1,
+        });
         let origin = self.origin(cx);
         let mut tx = cx.db().begin().await?;
         // Seen by others once this transaction has committed, and true by then.
@@ -92,7 +112,11 @@ impl ApplySalesBatch {
         cx.hold_in(&mut tx, Some(progress)).await?;
         let policy = &cx.services.sales;
         let sales = &self.ventes[first..end];
-        let applied = ventes::apply(&mut tx, &origin, policy, first, sales).await?;
+        let applied = match step {
+            Step::Apply(_) => ventes::apply(&mut tx, &origin, policy, first, sales).await?,
+            Step::SetAside => ventes::set_aside(&mut tx, &origin, first, sales).await?,
+        };
+        failpoint::at("commit").await?;
         if end < total {
             chunks::save(&mut tx, origin.job, first, &applied).await?;
             outcomes.extend(applied);
@@ -107,6 +131,7 @@ impl ApplySalesBatch {
             *outcomes = result.ventes;
             tx.commit().await?;
         }
+        failpoint::at("committed").await?;
         outcomes[first..].iter().for_each(|outcome| self.log_outcome(outcome));
         Ok(end == total)
     }
@@ -149,16 +174,6 @@ impl ApplySalesBatch {
     }
 }
 
-/// When processes died on this job, smaller steps save what comes before the sale that kills
-/// (D-17).
-fn chunk_size(crashes: u32) -> usize {
-    match crashes {
-        0 => CHUNK,
-        1 => CHUNK / 10,
-        _ => 1,
-    }
-}
-
 fn count(sales: usize) -> u64 {
     u64::try_from(sales).unwrap_or(u64::MAX)
 }
@@ -177,12 +192,13 @@ impl Job for ApplySalesBatch {
 
     /// Sales of one shop are applied in the order they were accepted (D-16).
     fn lane(&self) -> Option<String> {
-        Some(format!("boutique:{}", self.boutique_id))
+        Some(Self::lane_of(self.boutique_id))
     }
 
     async fn run(self, cx: &Context) -> Result<(), Failure> {
         // Only a batch of several chunks can have left some behind.
-        let resumable = self.ventes.len() > CHUNK || cx.job.crashes > 0;
+        let resumable =
+            self.ventes.len() > CHUNK || cx.job.crashes > 0 || cx.job.checkpoint.is_some();
         let mut outcomes = match resumable {
             true => chunks::load(cx.db(), cx.job.ticket.id).await?,
             false => Vec::new(),
@@ -190,12 +206,16 @@ impl Job for ApplySalesBatch {
         if outcomes.is_empty() {
             self.log_start();
         }
-        while !self.apply_chunk(cx, &mut outcomes).await? {
+        let mut trial = Trial::resume(cx, outcomes.len());
+        loop {
+            let step = trial.step(cx, outcomes.len()).await?;
+            if self.apply_chunk(cx, &mut outcomes, step).await? {
+                return Ok(());
+            }
             if cx.cancelled.is_cancelled() {
                 return Err(Failure::Snooze(Duration::ZERO));
             }
         }
-        Ok(())
     }
 }
 
@@ -217,7 +237,7 @@ mod tests {
         };
         let received: DateTime<Utc> = "2025-10-29T02:45:00.9Z".parse().expect("a date");
         let batch = Batch::parse(body.as_bytes()).expect("a batch");
-        ApplySalesBatch::new(&terminal, &shop, batch, received)
+        ApplySalesBatch::new(&terminal, &shop, batch, received, received.naive_utc())
     }
 
     #[test]

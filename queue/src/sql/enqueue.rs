@@ -9,7 +9,7 @@ use super::{Moved, Record};
 use crate::Error;
 use crate::job::{Enqueued, NewJob, Unique};
 use crate::mutations::{Protection, is_off};
-use db::{Dialect, Sql, Tx, Value, args};
+use db::{Dialect, Sql, Tx, Value, args, failpoint};
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
@@ -136,6 +136,7 @@ impl Record {
         }
         // A job that was not inserted may have been the one others stand behind.
         self.unblock_heads(tx, skipped_lanes).await?;
+        failpoint::at("enqueue").await?;
         Ok(enqueued)
     }
 

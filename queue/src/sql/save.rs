@@ -23,6 +23,10 @@ macro_rules! hold {
 /// $1 id, $2 token, $3 parts done, $4 parts in all, $5 checkpoint: locks the row for its holder.
 static HOLD: Sql = Sql::each(hold!("$5::text::json"), hold!("$5"));
 
+/// $1 id, $2 token.
+static FORGIVE: Sql =
+    Sql::both("UPDATE jobs SET crashes = 0 WHERE id = $1 AND token = $2 AND state = 'running'");
+
 /// $1 id, $2 token, $3 times, $4 lines (SQLite: one line at a time). The row is locked, so that
 /// numbers follow each other. An attempt that recorded its success itself still has lines to keep.
 static LOG: Sql = Sql::each(
@@ -56,6 +60,10 @@ impl Record {
     pub(super) async fn hold(&self, tx: &mut Tx, ticket: Ticket, save: &Save) -> Result<(), Error> {
         let values = self.save_values(ticket, save)?;
         held(ticket, tx.execute(&HOLD, values).await?)
+    }
+
+    pub(super) async fn forgive(&self, tx: &mut Tx, ticket: Ticket) -> Result<(), Error> {
+        held(ticket, tx.execute(&FORGIVE, args![ticket.id, ticket.token]).await?)
     }
 
     pub(super) async fn keep(&self, ticket: Ticket, save: &Save) -> Result<(), Error> {

@@ -41,6 +41,8 @@ pub(super) struct Till {
     pub(super) name: String,
     pub(super) shop_id: Option<i64>,
     pub(super) active: bool,
+    /// Of its device key.
+    pub(super) key: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -175,7 +177,14 @@ fn till(fields: &mut Fields<'_, '_>) -> Option<Till> {
         fields.error("numero_serie", "visible ASCII without spaces is expected: it is a header");
     }
     let (shop_id, active) = (fields.optional_id("boutique_id"), fields.flag("actif"));
-    Some(Till { serial: serial?, name: name?, shop_id: shop_id?, active: active? })
+    let key = fields.optional_text("cle");
+    if let Some(Some(key)) = &key
+        && (key.len() < SHORT_SECRET || !is_header(key))
+    {
+        fields.error("cle", "at least 16 visible ASCII characters without spaces: it is a header");
+    }
+    let key = key?.map(|key| crate::digest::sha256(&key));
+    Some(Till { serial: serial?, name: name?, shop_id: shop_id?, active: active?, key })
 }
 
 fn article(fields: &mut Fields<'_, '_>) -> Option<Article> {

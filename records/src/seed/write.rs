@@ -125,11 +125,16 @@ async fn write_site(tx: &mut Tx, site: &Site) -> Result<u64, Error> {
 
 async fn write_till(tx: &mut Tx, till: &Till) -> Result<u64, Error> {
     static TILL: Sql = Sql::both(
-        "INSERT INTO terminaux (numero_serie, nom, boutique_id, actif) VALUES ($1, $2, $3, $4) \
+        "INSERT INTO terminaux (numero_serie, nom, boutique_id, actif, cle_empreinte, cle_posee_le) \
+         VALUES ($1, $2, $3, $4, $5, CASE WHEN $5 IS NULL THEN NULL ELSE {now} END) \
          ON CONFLICT (numero_serie) DO UPDATE SET nom = excluded.nom, \
-         boutique_id = excluded.boutique_id, actif = excluded.actif",
+         boutique_id = excluded.boutique_id, actif = excluded.actif, \
+         cle_empreinte = COALESCE(excluded.cle_empreinte, terminaux.cle_empreinte), \
+         cle_posee_le = CASE WHEN excluded.cle_empreinte IS NULL THEN terminaux.cle_posee_le \
+         ELSE excluded.cle_posee_le END",
     );
-    tx.execute(&TILL, args![&till.serial, &till.name, till.shop_id, till.active]).await
+    tx.execute(&TILL, args![&till.serial, &till.name, till.shop_id, till.active, till.key.clone()])
+        .await
 }
 
 /// The opening stock counts only until the first movement.

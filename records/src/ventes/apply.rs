@@ -8,6 +8,7 @@ mod articles;
 mod book;
 mod stored;
 
+use super::days::{self, Booked};
 use super::outcome::{Created, CreatedLine, Refused, SaleOutcome};
 use super::refusal::{Code, Refusal};
 use super::rejected::{OpenRejections, Rejection};
@@ -15,8 +16,10 @@ use super::sale::{Malformed, Sale, parse};
 use super::{Policy, fingerprint, money, texts};
 use articles::Articles;
 use chrono::{DateTime, Utc};
-use db::{Error, Sql, Tx};
+use db::{Error, Sql, Tx, failpoint};
+use futures::FutureExt as _;
 use serde_json::value::RawValue;
+use std::panic::AssertUnwindSafe;
 use stored::{Stored, StoredSales};
 use uuid::Uuid;
 
@@ -30,6 +33,8 @@ pub struct Origin {
     pub recue_le: DateTime<Utc>,
     /// `YYYYMMDDHHMMSS` of receipt, frozen so that a repeated job generates the same numbers.
     pub horodatage: String,
+    /// The shop's time zone: which day a sale counts for.
+    pub fuseau: chrono_tz::Tz,
 }
 
 /// What ends the work on one sale: a refusal, or the database.
@@ -73,6 +78,32 @@ pub async fn apply(
     for sent in &sales {
         outcomes.push(chunk.apply_sale(tx, sent).await?);
     }
+    chunk.booked.write(tx, origin).await?;
+    Ok(outcomes)
+}
+
+/// Keeps sales unapplied that kill whoever applies them, as internal errors of ours: they wait in
+/// `ventes_rejetees` for a person, and their neighbours go on (D-17).
+pub async fn set_aside(
+    tx: &mut Tx,
+    origin: &Origin,
+    first: usize,
+    sales: &[Box<RawValue>],
+) -> Result<Vec<SaleOutcome>, Error> {
+    let mut open = OpenRejections::default();
+    let mut outcomes = Vec::with_capacity(sales.len());
+    for (offset, raw) in sales.iter().enumerate() {
+        let sent = Sent::read(raw, first + offset, origin.boutique_id);
+        let refusal = Refusal::internal();
+        open.keep(tx, origin, &sent.rejection(), &refusal).await?;
+        tracing::error!(
+            job.id = %origin.job,
+            boutique.id = origin.boutique_id,
+            vente.position = sent.position,
+            "a sale was set aside: processes died on it"
+        );
+        outcomes.push(sent.refused(origin, refusal.code, refusal.message));
+    }
     Ok(outcomes)
 }
 
@@ -100,6 +131,22 @@ impl<'a> Sent<'a> {
             Err(malformed) => malformed.number.as_deref(),
         }
     }
+
+    fn rejection(&self) -> Rejection<'_> {
+        Rejection { number: self.number(), fingerprint: &self.fingerprint, raw: self.raw }
+    }
+
+    fn refused(&self, origin: &Origin, code: Code, message: String) -> SaleOutcome {
+        let sent_number = match &self.sale {
+            Ok(sale) => sale.number.clone(),
+            Err(malformed) => malformed.sent_number.clone(),
+        };
+        SaleOutcome::Refusee(Refused {
+            numero_facture: sent_number.unwrap_or_else(|| generated(origin, self.position)),
+            erreur: message,
+            code,
+        })
+    }
 }
 
 /// What several sales of one transaction share: what was read once for all of them, kept in step
@@ -110,6 +157,7 @@ struct Chunk<'a> {
     articles: Articles,
     stored: StoredSales,
     open: OpenRejections,
+    booked: Booked,
     /// The lowest index that may still be free in a generated number.
     next_index: usize,
 }
@@ -131,13 +179,21 @@ impl<'a> Chunk<'a> {
             articles: Articles::load(tx, origin.boutique_id, article_ids.collect()).await?,
             stored: StoredSales::load(tx, origin, policy, numbers).await?,
             open: OpenRejections::load(tx, origin, fingerprints).await?,
+            booked: Booked::default(),
             next_index: 0,
         })
     }
 
     async fn apply_sale(&mut self, tx: &mut Tx, sent: &Sent<'_>) -> Result<SaleOutcome, Error> {
+        failpoint::at_item("sale", sent.number().unwrap_or_default()).await?;
         tx.execute(&SAVEPOINT, Vec::new()).await?;
-        let refusal = match self.decide(tx, sent).await {
+        // What is shared is changed after the last thing that can go wrong.
+        let decided = AssertUnwindSafe(self.decide(tx, sent)).catch_unwind().await;
+        let decided = decided.unwrap_or_else(|_panic| {
+            log_panic(self.origin, sent);
+            Err(Stop::Refused(Refusal::internal()))
+        });
+        let refusal = match decided {
             Ok(outcome) => {
                 tx.execute(&RELEASE, Vec::new()).await?;
                 return Ok(outcome);
@@ -150,9 +206,7 @@ impl<'a> Chunk<'a> {
             }
         };
         tx.execute(&ROLLBACK, Vec::new()).await?;
-        let rejection =
-            Rejection { number: sent.number(), fingerprint: &sent.fingerprint, raw: sent.raw };
-        match self.open.keep(tx, self.origin, &rejection, &refusal).await {
+        match self.open.keep(tx, self.origin, &sent.rejection(), &refusal).await {
             Ok(()) => {}
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
@@ -161,10 +215,11 @@ impl<'a> Chunk<'a> {
             }
         }
         tx.execute(&RELEASE, Vec::new()).await?;
-        Ok(self.refused(sent, refusal.code, refusal.message))
+        Ok(sent.refused(self.origin, refusal.code, refusal.message))
     }
 
     async fn decide(&mut self, tx: &mut Tx, sent: &Sent<'_>) -> Result<SaleOutcome, Stop> {
+        failpoint::at_item("decide", sent.number().unwrap_or_default()).await?;
         let sale = sent.sale.as_ref().map_err(|malformed| malformed.refusal.clone())?;
         if let Some(number) = &sale.number
             && self.stored.contains(number)
@@ -185,12 +240,15 @@ impl<'a> Chunk<'a> {
                 }
             }
         };
-        book::move_stock(tx, self.origin, id, &number, &priced).await?;
+        let alerts =
+            book::move_stock(tx, self.origin, self.policy.stock, id, &number, &priced).await?;
         self.open.close(tx, self.origin, sent.number(), &sent.fingerprint).await?;
         self.next_index = next_index;
         let stored = Stored::created(id, self.origin, sent, sale, &priced);
-        let outcome = created(&number, &stored, false);
+        let outcome = created(&number, &stored, false, alerts);
         self.stored.add(number, stored);
+        let (date, _corrected) = sale.booked(self.origin.recue_le);
+        self.booked.add(days::day(self.origin.fuseau, date), priced.total);
         Ok(outcome)
     }
 
@@ -231,28 +289,16 @@ impl<'a> Chunk<'a> {
         }
         // This very answer reports it already: an earlier sale of the batch, counted once.
         if stored.reported_by == self.origin.job {
-            return Ok(self.refused(sent, Code::Duplicate, texts::duplicate(number)));
+            return Ok(sent.refused(self.origin, Code::Duplicate, texts::duplicate(number)));
         }
         let stuck = stored.long_received
             && stored.duplicates >= i64::from(self.policy.release_after_duplicates);
         if stored.delivered && !stuck {
             stored.count_duplicate(tx).await?;
-            return Ok(self.refused(sent, Code::Duplicate, texts::duplicate(number)));
+            return Ok(sent.refused(self.origin, Code::Duplicate, texts::duplicate(number)));
         }
         stored.report_again(tx, self.origin.job).await?;
-        Ok(created(number, stored, true))
-    }
-
-    fn refused(&self, sent: &Sent<'_>, code: Code, message: String) -> SaleOutcome {
-        let sent_number = match &sent.sale {
-            Ok(sale) => sale.number.clone(),
-            Err(malformed) => malformed.sent_number.clone(),
-        };
-        SaleOutcome::Refusee(Refused {
-            numero_facture: sent_number.unwrap_or_else(|| generated(self.origin, sent.position)),
-            erreur: message,
-            code,
-        })
+        Ok(created(number, stored, true, Vec::new()))
     }
 }
 
@@ -261,7 +307,7 @@ fn generated(origin: &Origin, index: usize) -> String {
     format!("VENTE-{}-{}-{index}", origin.boutique_id, origin.horodatage)
 }
 
-fn created(number: &str, stored: &Stored, replayed: bool) -> SaleOutcome {
+fn created(number: &str, stored: &Stored, replayed: bool, alertes: Vec<String>) -> SaleOutcome {
     SaleOutcome::Creee(Created {
         numero_facture: number.to_owned(),
         montant_total: money::print(stored.total),
@@ -271,7 +317,17 @@ fn created(number: &str, stored: &Stored, replayed: bool) -> SaleOutcome {
             .map(|line| CreatedLine::new(&line.name, line.quantity, line.price))
             .collect(),
         rejouee: replayed,
+        alertes,
     })
+}
+
+fn log_panic(origin: &Origin, sent: &Sent<'_>) {
+    tracing::error!(
+        job.id = %origin.job,
+        boutique.id = origin.boutique_id,
+        vente.position = sent.position,
+        "applying a sale panicked"
+    );
 }
 
 fn log_failure(origin: &Origin, sent: &Sent<'_>, error: &Error, what: &str) {

@@ -29,6 +29,9 @@ pub struct Created {
     /// It had been created before, but no answer that said so was delivered (D-12).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rejouee: bool,
+    /// What it took below zero, where the policy accepts that (C-17).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alertes: Vec<String>,
 }
 
 /// A line of a [`Created`] sale.

@@ -16,6 +16,7 @@ pub(super) struct Rejection<'a> {
 }
 
 /// Which contents of a chunk have a row that nobody has dealt with.
+#[derive(Default)]
 pub(super) struct OpenRejections {
     keys: HashSet<(Option<String>, String)>,
 }

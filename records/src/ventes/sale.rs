@@ -145,10 +145,18 @@ fn date(members: &Members<'_>) -> Result<Option<SaleDate>, Refusal> {
     Ok(Some(SaleDate { raw, at }))
 }
 
+impl Sale {
+    /// The date it is booked under if received at `received`, and whether what the terminal said
+    /// was not credible.
+    pub(crate) fn booked(&self, received: DateTime<Utc>) -> (DateTime<Utc>, bool) {
+        self.date.as_ref().map_or((received, false), |date| date.booked(received))
+    }
+}
+
 impl SaleDate {
     /// The date a sale received at `received` is booked under, and whether what the terminal said
     /// was not credible: more than 30 minutes ahead or 400 days back (D-23).
-    pub(crate) fn booked(&self, received: DateTime<Utc>) -> (DateTime<Utc>, bool) {
+    fn booked(&self, received: DateTime<Utc>) -> (DateTime<Utc>, bool) {
         let ahead = self.at - received > Duration::minutes(30);
         let stale = received - self.at > Duration::days(400);
         if ahead || stale { (received, true) } else { (self.at, false) }

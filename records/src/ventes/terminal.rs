@@ -1,6 +1,9 @@
 //! Who sends sales: a terminal, known by its serial number alone, and the shop it stands in.
 
+use crate::digest::sha256;
 use db::{Db, Error, Row, Sql, args};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
 
 /// A till.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,52 @@ pub async fn terminal(db: &Db, serial: &str) -> Result<Option<Terminal>, Error> 
         return Ok(None);
     }
     db.read_one(&TERMINAL, args![serial]).await?.as_ref().map(read).transpose()
+}
+
+static KEY: Sql = Sql::both("SELECT cle_empreinte FROM terminaux WHERE id = $1 AND actif");
+
+/// The same if it also holds the device key that it was paired with (D-32); one that was never
+/// paired counts as unknown.
+pub async fn terminal_with_key(
+    db: &Db,
+    serial: &str,
+    presented: Option<&str>,
+) -> Result<Option<Terminal>, Error> {
+    let Some(terminal) = terminal(db, serial).await? else { return Ok(None) };
+    let row = db.read_one(&KEY, args![terminal.id]).await?;
+    let expected = row.map(|row| row.get::<Option<Vec<u8>>>("cle_empreinte")).transpose()?;
+    let (Some(expected), Some(presented)) = (expected.flatten(), presented) else {
+        return Ok(None);
+    };
+    Ok(bool::from(sha256(presented).ct_eq(&expected)).then_some(terminal))
+}
+
+/// What came of giving a terminal its key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Paired {
+    /// The key, which is kept nowhere else.
+    Key(String),
+    /// It has one already; somebody must wish to replace it.
+    Already,
+    /// No terminal has this serial number.
+    Unknown,
+}
+
+static PAIR: Sql = Sql::both(
+    "UPDATE terminaux SET cle_empreinte = $2, cle_posee_le = {now} \
+     WHERE numero_serie = $1 AND (cle_empreinte IS NULL OR $3) RETURNING id",
+);
+
+static EXISTS: Sql = Sql::both("SELECT id FROM terminaux WHERE numero_serie = $1");
+
+/// Gives a terminal a device key, once; another one only if `replace`.
+pub async fn pair(db: &Db, serial: &str, replace: bool) -> Result<Paired, Error> {
+    let key = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    if !db.write(&PAIR, args![serial, sha256(&key), replace]).await?.is_empty() {
+        return Ok(Paired::Key(key));
+    }
+    let known = db.read_one(&EXISTS, args![serial]).await?.is_some();
+    Ok(if known { Paired::Already } else { Paired::Unknown })
 }
 
 fn read(row: &Row) -> Result<Terminal, Error> {

@@ -14,6 +14,9 @@ pub const TERMINAL_NOT_FOUND: &str = "Terminal non trouvé ou inactif";
 pub const NO_BOUTIQUE: &str = "Terminal non associé à une boutique";
 pub const EMPTY_DATA: &str = "Aucune vente à synchroniser";
 pub const INTERNAL_ERROR: &str = "Erreur interne du serveur";
+pub const OVERLOADED: &str = "Serveur surchargé, réessayez plus tard";
+pub const KEY_REUSED: &str = "Cette clé d'idempotence a déjà servi à une autre requête";
+pub const KEY_IN_USE: &str = "La requête portant cette clé d'idempotence est encore en cours";
 
 pub fn too_many_sales(max: usize) -> String {
     format!("Lot trop volumineux: {max} ventes au maximum")
@@ -42,8 +45,17 @@ pub fn pending(sent: usize) -> String {
 /// `statut` of an answer whose job has not ended.
 pub const PENDING: &str = "EN_COURS";
 
+// What is wrong with a parameter of what terminals may look at.
+pub const WRONG_DAY: &str = "une date AAAA-MM-JJ est attendue";
+pub const WRONG_PLACE: &str = "la valeur de `suivant` de la page précédente est attendue";
+pub const WRONG_FLAG: &str = "true ou false est attendu";
+
+pub fn wrong_limit(max: u32) -> String {
+    format!("un entier de 1 à {max} est attendu")
+}
+
 // Refusals of one sale.
-pub(crate) const FOREIGN_SHOP: &str = "Accès refusé: boutique non autorisée";
+pub const FOREIGN_SHOP: &str = "Accès refusé: boutique non autorisée";
 pub(crate) const INTERNAL_SALE_ERROR: &str = "Erreur interne";
 pub(crate) const NOT_A_SALE: &str = "Vente invalide: un objet JSON est attendu";
 

@@ -18,11 +18,14 @@ fn assert_limited(reply: &Reply, limit: &str) {
     assert_eq!((reply.status, reply.code().as_str()), (429, "RATE_LIMIT_EXCEEDED"));
     assert_eq!(reply.json()["error"], "Rate limit exceeded");
     let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
-    assert!((1..=60).contains(&wait), "{wait}");
+    let reset = reply.header("ratelimit").unwrap().rsplit_once("t=").unwrap().1;
+    let reset: u64 = reset.parse().unwrap();
+    // D-18: a few seconds of jitter.
+    assert!((1..=60).contains(&reset) && (reset..reset + 5).contains(&wait), "{reset} {wait}");
     assert_eq!(reply.header("x-ratelimit-limit"), Some(limit));
     assert_eq!(reply.header("x-ratelimit-remaining"), Some("0"));
     assert_eq!(reply.header("ratelimit-policy"), Some(&*format!("\"default\";q={limit};w=60")));
-    assert_eq!(reply.header("ratelimit"), Some(&*format!("\"default\";r=0;t={wait}")));
+    assert_eq!(reply.header("ratelimit"), Some(&*format!("\"default\";r=0;t={reset}")));
     assert_eq!(reply.header("vary"), Some("Prefer"));
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Books {
 }
 
 /// Waits until no job is left to run.
-pub(super) async fn settle(db: &Db, deadline: Duration) {
+pub(crate) async fn settle(db: &Db, deadline: Duration) {
     static ALIVE: Sql = Sql::both(
         "SELECT count(*) AS jobs FROM jobs WHERE state IN ('scheduled', 'ready', 'running')",
     );

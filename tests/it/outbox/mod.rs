@@ -7,6 +7,7 @@ mod books;
 mod faults;
 mod terminal;
 
+pub(crate) use books::settle;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -9,7 +9,7 @@ pub(crate) mod repeats;
 
 use chrono::{DateTime, Utc};
 use db::{Db, Sql, args};
-use records::ventes::{self, Batch, Code, Origin, Policy, SaleOutcome};
+use records::ventes::{self, Batch, Code, Origin, Policy, SaleOutcome, StockPolicy};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -64,8 +64,11 @@ checks! {
     reference::a_terminal_is_known_by_its_serial,
 }
 
-pub(crate) const POLICY: Policy =
-    Policy { release_after_duplicates: 3, release_after: Duration::from_secs(600) };
+pub(crate) const POLICY: Policy = Policy {
+    release_after_duplicates: 3,
+    release_after: Duration::from_secs(600),
+    stock: StockPolicy::Refuse,
+};
 
 /// A shop with two terminals, article `a` (40000.00, 10 in stock) and `b` (25000.00, 20).
 pub(crate) struct Shop {
@@ -101,6 +104,7 @@ impl Shop {
             job: Uuid::now_v7(),
             recue_le,
             horodatage: "20261120100000".to_owned(),
+            fuseau: ventes::days::zone("Africa/Kinshasa"),
         }
     }
 
@@ -196,8 +200,19 @@ pub(crate) async fn audit(db: &Db, shop: &Shop) {
          COALESCE((SELECT SUM(l.quantite * l.prix_unitaire) FROM lignes_vente l \
          WHERE l.vente_id = v.id), -1)",
     );
-    for (what, sql) in [("stock", &WRONG_STOCK), ("lines", &WRONG_LINES), ("totals", &WRONG_TOTALS)]
-    {
+    static WRONG_DAYS: Sql = Sql::both(
+        "SELECT COUNT(*) AS n FROM (SELECT COUNT(*) AS ventes, COALESCE(SUM(montant_total), 0) AS \
+         montant FROM ventes WHERE boutique_id = $1) AS v, (SELECT COALESCE(SUM(nombre), 0) AS \
+         ventes, COALESCE(SUM(chiffre_affaires), 0) AS montant FROM ventes_jours \
+         WHERE boutique_id = $1) AS j WHERE v.ventes <> j.ventes OR v.montant <> j.montant",
+    );
+    let checks = [
+        ("stock", &WRONG_STOCK),
+        ("lines", &WRONG_LINES),
+        ("totals", &WRONG_TOTALS),
+        ("figures per day", &WRONG_DAYS),
+    ];
+    for (what, sql) in checks {
         assert_eq!(integer(db, sql, shop.id).await, 0, "{what}");
     }
     static MOVEMENTS: Sql = Sql::both(

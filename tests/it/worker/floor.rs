@@ -111,10 +111,7 @@ impl Floor {
         let shutdown = worker::Shutdown::default();
         let services = Services {
             engine: Arc::clone(&engine),
-            sales: records::ventes::Policy {
-                release_after_duplicates: 3,
-                release_after: Duration::from_secs(600),
-            },
+            sales: records::ventes::Policy::default(),
             retention: RETENTION,
         };
         let stop = shutdown.clone();

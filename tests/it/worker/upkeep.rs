@@ -131,7 +131,7 @@ async fn sell(floor: &Floor, sales: &[Value]) {
     let body = Value::from(sales.to_vec()).to_string();
     let batch = Batch::parse(body.as_bytes()).unwrap();
     let now = queue::clock::now();
-    let job = jobs::kinds::ApplySalesBatch::new(&till, &shop, batch, now);
+    let job = jobs::kinds::ApplySalesBatch::new(&till, &shop, batch, now, now.naive_utc());
     let queues = vec![("records".to_owned(), 1)];
     let settings = worker::Settings { queues, ..Floor::settings(1) };
     let worker = floor.worker_with(settings, catalog()).await;

@@ -61,7 +61,7 @@ async fn run(settings: Settings) -> Result<(), worker::Error> {
     let day = Duration::from_secs(86_400);
     let services = Services {
         engine: Arc::clone(&engine),
-        sales: records::ventes::Policy { release_after_duplicates: 3, release_after: day },
+        sales: records::ventes::Policy { release_after: day, ..Default::default() },
         retention: queue::Retention { done: day, dead: day },
     };
     let settings = worker::Settings {

@@ -16,6 +16,7 @@ fn created(number: &str, replayed: bool) -> SaleOutcome {
         montant_total: "40000.00".to_owned(),
         lignes: vec![CreatedLine::new("Samsung S24", 1, Decimal::from(40_000))],
         rejouee: replayed,
+        alertes: Vec::new(),
     })
 }
 

@@ -5,6 +5,7 @@ use super::{Origin, Sent, Stop};
 use crate::ventes::money::hundredths;
 use crate::ventes::refusal::Refusal;
 use crate::ventes::sale::Sale;
+use crate::ventes::{StockPolicy, texts};
 use db::{Error, Sql, Tx, Value, args};
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -26,8 +27,7 @@ pub(super) async fn insert(
     number: &str,
     total: Decimal,
 ) -> Result<Option<i64>, Error> {
-    let booked = sale.date.as_ref().map(|date| date.booked(origin.recue_le));
-    let (date, corrected) = booked.unwrap_or((origin.recue_le, false));
+    let (date, corrected) = sale.booked(origin.recue_le);
     let values = args![
         origin.boutique_id,
         number,
@@ -56,31 +56,76 @@ static AVAILABLE: Sql = Sql::both(
     "SELECT nom, quantite_stock FROM articles WHERE id = $1 AND boutique_id = $2 AND actif",
 );
 
-/// Takes the stock of every line and writes lines and ledger; refuses if an article has too
-/// little. Articles in ascending order, so that two sales never wait for each other in a circle.
+/// Takes what there is not as well, and says so in the row.
+static OVERSELL: Sql = Sql::both(
+    "UPDATE articles SET quantite_stock = quantite_stock - $3, survente = TRUE \
+     WHERE id = $1 AND boutique_id = $2 AND actif RETURNING quantite_stock, nom",
+);
+
+static ALERT: Sql = Sql::both(
+    "INSERT INTO alertes_stock (boutique_id, article_id, vente_id, terminal_id, numero_facture, \
+     stock_demande, stock_disponible, creee_le) VALUES ($1, $2, $3, $4, $5, $6, $7, {now})",
+);
+
+/// Takes the stock of every line and writes lines and ledger. If an article has too little, it
+/// refuses, or says what it took below zero, as the policy wants. Articles in ascending order, so
+/// that two sales never wait for each other in a circle.
 pub(super) async fn move_stock(
     tx: &mut Tx,
     origin: &Origin,
+    policy: StockPolicy,
     sale_id: i64,
     number: &str,
     priced: &Priced,
-) -> Result<(), Stop> {
+) -> Result<Vec<String>, Stop> {
     let mut asked: BTreeMap<i64, i64> = BTreeMap::new();
     for line in &priced.lines {
         *asked.entry(line.article_id).or_default() += line.quantity;
     }
-    let mut stock = BTreeMap::new();
+    let values = |article_id: i64, quantity: i64| args![article_id, origin.boutique_id, quantity];
+    let (mut stock, mut alerts) = (BTreeMap::new(), Vec::new());
     for (article_id, quantity) in asked {
-        let values = args![article_id, origin.boutique_id, quantity];
-        match tx.row(&TAKE, values).await? {
+        match tx.row(&TAKE, values(article_id, quantity)).await? {
             Some(row) => {
                 let left: i64 = row.get("quantite_stock")?;
                 stock.insert(article_id, left + quantity);
+            }
+            None if policy == StockPolicy::AcceptWithAlert => {
+                let Some(row) = tx.row(&OVERSELL, values(article_id, quantity)).await? else {
+                    return Err(Refusal::unknown_article(article_id).into());
+                };
+                let before = row.get::<i64>("quantite_stock")? + quantity;
+                stock.insert(article_id, before);
+                let sale = (sale_id, number);
+                alert(tx, origin, sale, article_id, (quantity, before)).await?;
+                alerts.push(texts::out_of_stock(&row.get::<String>("nom")?));
             }
             None => return Err(why_not(tx, origin, article_id, quantity).await?.into()),
         }
     }
     write(tx, origin, sale_id, number, &chained(&priced.lines, stock)).await?;
+    Ok(alerts)
+}
+
+/// Keeps what a sale took below zero, for a person to look at.
+async fn alert(
+    tx: &mut Tx,
+    origin: &Origin,
+    (sale_id, number): (i64, &str),
+    article_id: i64,
+    (asked, available): (i64, i64),
+) -> Result<(), Error> {
+    let (shop, terminal) = (origin.boutique_id, origin.terminal_id);
+    let values = args![shop, article_id, sale_id, terminal, number, asked, available];
+    tx.execute(&ALERT, values).await?;
+    tracing::warn!(
+        boutique.id = shop,
+        article.id = article_id,
+        vente.number = number,
+        stock.asked = asked,
+        stock.available = available,
+        "a sale took stock below zero"
+    );
     Ok(())
 }
 
@@ -143,14 +188,15 @@ static LINES: Sql = Sql::each(
 
 static MOVEMENTS: Sql = Sql::each(
     "INSERT INTO mouvements_stock (boutique_id, article_id, type, quantite, stock_avant, \
-     stock_apres, reference, vente_id, rang, terminal_id, date_mouvement) \
-     SELECT $2, article_id, 'VENTE', -quantite, avant, apres, $4, $1, rang, $5, {now} \
+     stock_apres, reference, vente_id, rang, terminal_id, date_mouvement, survente) \
+     SELECT $2, article_id, 'VENTE', -quantite, avant, apres, $4, $1, rang, $5, {now}, apres < 0 \
      FROM json_to_recordset($3) AS l(rang bigint, article_id bigint, quantite bigint, \
      avant bigint, apres bigint) ORDER BY rang",
     "INSERT INTO mouvements_stock (boutique_id, article_id, type, quantite, stock_avant, \
-     stock_apres, reference, vente_id, rang, terminal_id, date_mouvement) \
+     stock_apres, reference, vente_id, rang, terminal_id, date_mouvement, survente) \
      SELECT $2, value ->> 'article_id', 'VENTE', -(value ->> 'quantite'), value ->> 'avant', \
-     value ->> 'apres', $4, $1, value ->> 'rang', $5, {now} FROM json_each($3)",
+     value ->> 'apres', $4, $1, value ->> 'rang', $5, {now}, (value ->> 'apres') < 0 \
+     FROM json_each($3)",
 );
 
 async fn write(
