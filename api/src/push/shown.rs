@@ -5,6 +5,7 @@ use crate::State;
 use crate::error::ApiError;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use db::failpoint;
 use jobs::kinds::ApplyPushBatch;
 use queue::JobRow;
 use records::push::{EntityResult, Mode, PushResult};
@@ -43,6 +44,7 @@ pub(super) async fn job(
 
 /// The answer of a job that has its end.
 pub(super) async fn ended(asked: &Asked<'_>, row: JobRow) -> Result<Response, ApiError> {
+    failpoint::at("answer").await?;
     match (row.state, row.result) {
         (queue::State::Done, Some(result)) => complete(asked, result),
         (state, _) => {

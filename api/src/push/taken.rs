@@ -1,18 +1,16 @@
 //! A new batch: its id, its key and its job are written together or not at all.
 
 use super::{Asked, known, shown};
-use crate::accept::{self, Place};
+use crate::accept::{self, COLLISIONS, Place};
 use crate::error::ApiError;
 use crate::load;
 use axum::response::Response;
+use db::failpoint;
 use queue::NewJob;
 use records::push::batches;
 use records::requests;
 use std::slice;
 use tokio::time::timeout;
-
-/// How often a transaction that collided with another one is tried again.
-const COLLISIONS: u32 = 5;
 
 /// Makes the batch durable, then waits for its end.
 pub(super) async fn accept(
@@ -21,8 +19,12 @@ pub(super) async fn accept(
     place: Place,
 ) -> Result<Response, ApiError> {
     let state = asked.state;
-    load::check(state, &job.queue).await?;
+    // Only a new batch is a burden: the answer of a known one ends retries (D-18).
+    load::admit(state, &job.queue).await?;
+    failpoint::at("accept").await?;
     let is_new = timeout(accept::write_patience(state), take(asked, &job)).await??;
+    // Once it is durable nothing fails any more: here a process can only stall or die.
+    let _ = failpoint::at("accepted").await;
     drop(place);
     if !is_new {
         // Somebody was faster with the same batch.

@@ -4,8 +4,10 @@
 //! commit. An atomic batch is one transaction; otherwise each committed chunk keeps its outcomes,
 //! and a second attempt starts after the last one.
 
+use super::apply_sales_batch::trial::{Step, Trial};
 use crate::{Context, Failure, Job, RetryPolicy};
 use chrono::{DateTime, Utc};
+use db::failpoint;
 use queue::Progress;
 use records::push::{
     Batch, ClockOffset, EntityResult, Mode, OnConflict, Origin, PushResult, apply_atomic,
@@ -17,7 +19,7 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Entities per transaction, unless the batch is atomic.
+/// Entities per transaction, unless the batch is atomic (`Trial` counts in the same chunks).
 const CHUNK: usize = 100;
 
 /// One request of one site.
@@ -39,12 +41,6 @@ pub struct ApplyPushBatch {
     pub decalage: Option<ClockOffset>,
     /// Every entity exactly as it was sent.
     pub entites: Vec<Box<RawValue>>,
-}
-
-/// Kept before an entity that may be what kills: it is not tried a second time.
-#[derive(Debug, Serialize, Deserialize)]
-struct Trying {
-    index: usize,
 }
 
 impl ApplyPushBatch {
@@ -83,9 +79,11 @@ impl ApplyPushBatch {
         let origin = self.origin(cx);
         let results = apply_atomic(&mut tx, &origin, self.on_conflict, &self.entites).await?;
         let result = PushResult::of(self.batch_id, self.mode, self.on_conflict, results);
+        failpoint::at("commit").await?;
         batches::set_answer(&mut tx, self.site_id, &result).await?;
         cx.finish_in(&mut tx, &result).await?;
         tx.commit().await?;
+        failpoint::at("committed").await?;
         self.log(&result);
         Ok(())
     }
@@ -95,26 +93,30 @@ impl ApplyPushBatch {
         &self,
         cx: &Context,
         done: &mut Vec<EntityResult>,
-        poison: Option<usize>,
+        step: Step,
     ) -> Result<bool, Failure> {
         let (first, total) = (done.len(), self.entites.len());
-        let end = total.min(first + chunk_size(cx.job.crashes));
+        let end = total.min(match step {
+            Step::Apply(entities) => first + entities,
+            Step::SetAside => first + 1,
+        });
         let entities = &self.entites[first..end];
-        if cx.job.crashes > 0 && poison != Some(first) {
-            cx.checkpoint(&Trying { index: first }).await?;
-        }
         let mut tx = cx.db().begin().await?;
         // Seen by others once this transaction has committed, and true by then.
         let progress = Progress { done: count(end), total: count(total) };
         cx.hold_in(&mut tx, Some(progress)).await?;
-        let applied = match poison {
-            Some(index) if index == first => vec![EntityResult::poison(first, &entities[0])],
-            _ => apply_each(&mut tx, &self.origin(cx), self.on_conflict, first, entities).await?,
+        let applied = match step {
+            Step::SetAside => vec![EntityResult::poison(first, &entities[0])],
+            Step::Apply(_) => {
+                apply_each(&mut tx, &self.origin(cx), self.on_conflict, first, entities).await?
+            }
         };
+        failpoint::at("commit").await?;
         if end < total {
             chunks::save(&mut tx, cx.job.ticket.id, first, &applied).await?;
             done.extend(applied);
             tx.commit().await?;
+            failpoint::at("committed").await?;
             return Ok(false);
         }
         if first > 0 {
@@ -126,28 +128,30 @@ impl ApplyPushBatch {
         batches::set_answer(&mut tx, self.site_id, &result).await?;
         cx.finish_in(&mut tx, &result).await?;
         tx.commit().await?;
+        failpoint::at("committed").await?;
         self.log(&result);
         Ok(true)
     }
 
+    /// An entity that kills whoever applies it is found and left out (D-17).
     async fn apply_one_by_one(&self, cx: &Context) -> Result<(), Failure> {
         // Only a batch of several chunks can have left some behind.
-        let resumable = self.entites.len() > CHUNK || cx.job.crashes > 0;
+        let resumable =
+            self.entites.len() > CHUNK || cx.job.crashes > 0 || cx.job.checkpoint.is_some();
         let mut done = match resumable {
             true => chunks::load(cx.db(), cx.job.ticket.id).await?,
             false => Vec::new(),
         };
-        // It was tried alone, and again the process died.
-        let poison = match cx.job.crashes {
-            0 | 1 => None,
-            _ => cx.resume::<Trying>().map(|trying| trying.index),
-        };
-        while !self.apply_chunk(cx, &mut done, poison).await? {
+        let mut trial = Trial::resume(cx, done.len());
+        loop {
+            let step = trial.step(cx, done.len()).await?;
+            if self.apply_chunk(cx, &mut done, step).await? {
+                return Ok(());
+            }
             if cx.cancelled.is_cancelled() {
                 return Err(Failure::Snooze(Duration::ZERO));
             }
         }
-        Ok(())
     }
 
     fn log(&self, result: &PushResult) {
@@ -163,11 +167,6 @@ impl ApplyPushBatch {
             "a pushed batch was applied"
         );
     }
-}
-
-/// When a process died on this job, one entity at a time finds the one that kills (D-17).
-fn chunk_size(crashes: u32) -> usize {
-    if crashes == 0 { CHUNK } else { 1 }
 }
 
 fn count(entities: usize) -> u64 {

@@ -10,8 +10,10 @@ use super::item::{Item, Label};
 use super::stored::{self, Stored};
 use super::{OnConflict, versions};
 use chrono::{DateTime, Utc};
-use db::{Error, Tx};
+use db::{Error, Tx, failpoint};
+use futures::FutureExt;
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use uuid::Uuid;
 
 /// What ends the work on one entity: it cannot be, or the database.
@@ -72,7 +74,11 @@ impl<'a> Chunk<'a> {
     ) -> Result<EntityResult, Stop> {
         let key = (item.kind, item.id);
         let before = self.rows.get(&key).cloned();
-        let result = self.follow(tx, index, label, item).await;
+        let followed = AssertUnwindSafe(self.follow(tx, index, label, item)).catch_unwind().await;
+        let result = followed.unwrap_or_else(|_panic| {
+            tracing::error!(job.id = %self.origin.job, entity.index = index, "an entity panicked");
+            Err(Stop::Failed(EntityError::internal()))
+        });
         if result.is_err() {
             match before {
                 Some(state) => self.rows.insert(key, state),
@@ -89,6 +95,7 @@ impl<'a> Chunk<'a> {
         label: Label,
         item: &Item,
     ) -> Result<EntityResult, Stop> {
+        failpoint::at_item("entity", &item.id.to_string()).await?;
         let key = (item.kind, item.id);
         let (at, skewed) = effective(item.updated_at, self.origin.offset, self.origin.received);
         let server = self.rows.get(&key).cloned();

@@ -9,6 +9,7 @@ mod atomic;
 mod commands;
 mod conflicts;
 mod contract;
+mod faults;
 mod isolation;
 mod kills;
 mod model;
@@ -78,6 +79,9 @@ pushes! {
     poison::an_entity_that_cannot_be_stored_is_one_entity_s_error,
     poison::an_atomic_batch_that_kills_is_dead_and_the_lane_goes_on,
     poison::the_entity_that_kills_is_set_aside,
+    poison::an_entity_that_panics_is_one_entity_s_error,
+    faults::an_error_anywhere_changes_nothing,
+    faults::death_anywhere_changes_nothing,
     kills::the_batch_of_a_killed_worker_runs_again_once_in_effect,
     kills::batches_of_a_site_are_applied_in_their_order,
     commands::a_key_is_made_shown_once_changed_and_revoked,
