@@ -1,10 +1,10 @@
 //! `GET /api/v1/sync/conflicts`: both sides of what was changed twice (D-44).
 
+use crate::State;
 use crate::auth::{self, Caller};
 use crate::error::ApiError;
 use crate::jobs::PathText;
 use crate::server::Peer;
-use crate::State;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State as FromState};
 use axum::http::{HeaderMap, header};

@@ -133,8 +133,8 @@ fn moved(conflict: Conflict, trace: &Trace) -> Response {
     let problem = [(header::CONTENT_TYPE, "application/problem+json")];
     let tag = [(header::ETAG, tag)];
     let mut response = (StatusCode::PRECONDITION_FAILED, tag, Json(body)).into_response();
-    response.headers_mut().extend(problem.map(|(name, value)| {
-        (name, axum::http::HeaderValue::from_static(value))
-    }));
+    response
+        .headers_mut()
+        .extend(problem.map(|(name, value)| (name, axum::http::HeaderValue::from_static(value))));
     response
 }

@@ -134,7 +134,8 @@ async fn keep_again(
     Ok(culprit)
 }
 
-/// Applies the entities whose first one has position `first`, each wholly or not at all.
+/// Applies the entities whose first one has position `first`, each wholly or not at all. What cannot
+/// be is found before it writes; only after a fault is every entity given a savepoint of its own.
 pub async fn apply_each(
     tx: &mut Tx,
     origin: &Origin,
@@ -143,36 +144,93 @@ pub async fn apply_each(
     entities: &[Box<RawValue>],
 ) -> Result<Vec<EntityResult>, Error> {
     let read = validate(entities, false);
-    let items: Vec<&Item> = read.iter().flatten().collect();
-    let mut chunk = Chunk::load(tx, origin, on_conflict, &items).await?;
-    let mut results = Vec::with_capacity(entities.len());
-    for (index, (raw, read)) in entities.iter().zip(read).enumerate() {
-        let index = first + index;
-        let item = match read {
-            Ok(item) => item,
-            Err(errors) => {
-                results.push(EntityResult::failed(index, raw, errors));
-                continue;
-            }
-        };
-        tx.execute(&SAVEPOINT, Vec::new()).await?;
-        let result = match chunk.apply(tx, index, Label::of(raw), &item).await {
-            Ok(result) => result,
-            Err(Stop::Db(error)) if is_transient(&error) => return Err(error),
-            Err(stop) => {
-                tx.execute(&ROLLBACK, Vec::new()).await?;
-                failed(origin, index, raw, stop)
-            }
-        };
-        tx.execute(&RELEASE, Vec::new()).await?;
-        results.push(result);
+    let batch = Pass { origin, on_conflict, first, entities, read: &read };
+    tx.execute(&SAVEPOINT, Vec::new()).await?;
+    let results = batch.at_once(tx).await?;
+    if results.is_none() {
+        tx.execute(&ROLLBACK, Vec::new()).await?;
     }
-    Ok(results)
+    tx.execute(&RELEASE, Vec::new()).await?;
+    match results {
+        Some(results) => Ok(results),
+        None => batch.with_care(tx).await,
+    }
+}
+
+/// One way through entities that stand and fall by themselves.
+struct Pass<'a> {
+    origin: &'a Origin,
+    on_conflict: OnConflict,
+    first: usize,
+    entities: &'a [Box<RawValue>],
+    read: &'a [Read],
+}
+
+impl<'a> Pass<'a> {
+    async fn load(&self, tx: &mut Tx) -> Result<Chunk<'a>, Error> {
+        let items: Vec<&Item> = self.read.iter().flatten().collect();
+        Chunk::load(tx, self.origin, self.on_conflict, &items).await
+    }
+
+    fn each(&self) -> impl Iterator<Item = (usize, &'a RawValue, &'a Read)> {
+        let all = self.entities.iter().zip(self.read).enumerate();
+        let first = self.first;
+        all.map(move |(index, (raw, read))| (first + index, &**raw, read))
+    }
+
+    /// `None` after a fault: all of it is to be undone.
+    async fn at_once(&self, tx: &mut Tx) -> Result<Option<Vec<EntityResult>>, Error> {
+        let mut chunk = self.load(tx).await?;
+        let mut results = Vec::with_capacity(self.entities.len());
+        for (index, raw, read) in self.each() {
+            results.push(match read {
+                Err(errors) => EntityResult::failed(index, raw, errors.clone()),
+                Ok(item) => match chunk.apply(tx, index, Label::of(raw), item).await {
+                    Ok(result) => result,
+                    Err(Stop::Failed(error)) => EntityResult::failed(index, raw, vec![error]),
+                    Err(Stop::Db(error)) if is_transient(&error) => return Err(error),
+                    Err(Stop::Db(_) | Stop::Panicked) => return Ok(None),
+                },
+            });
+        }
+        Ok(Some(results))
+    }
+
+    async fn with_care(&self, tx: &mut Tx) -> Result<Vec<EntityResult>, Error> {
+        let mut chunk = self.load(tx).await?;
+        let mut results = Vec::with_capacity(self.entities.len());
+        for (index, raw, read) in self.each() {
+            let item = match read {
+                Ok(item) => item,
+                Err(errors) => {
+                    results.push(EntityResult::failed(index, raw, errors.clone()));
+                    continue;
+                }
+            };
+            tx.execute(&SAVEPOINT, Vec::new()).await?;
+            let result = match chunk.apply(tx, index, Label::of(raw), item).await {
+                Ok(result) => result,
+                Err(Stop::Db(error)) if is_transient(&error) => return Err(error),
+                Err(stop) => {
+                    tx.execute(&ROLLBACK, Vec::new()).await?;
+                    failed(self.origin, index, raw, stop)
+                }
+            };
+            tx.execute(&RELEASE, Vec::new()).await?;
+            results.push(result);
+        }
+        Ok(results)
+    }
 }
 
 fn failed(origin: &Origin, index: usize, raw: &RawValue, stop: Stop) -> EntityResult {
     let error = match stop {
         Stop::Failed(error) => error,
+        Stop::Panicked => {
+            let (job, site) = (origin.job, origin.site);
+            tracing::error!(job.id = %job, site.id = site, entity.index = index, "an entity panicked");
+            EntityError::internal()
+        }
         Stop::Db(error) => {
             tracing::error!(
                 job.id = %origin.job,

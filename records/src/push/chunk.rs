@@ -16,9 +16,10 @@ use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use uuid::Uuid;
 
-/// What ends the work on one entity: it cannot be, or the database.
+/// What ends the work on one entity: it cannot be, and has left nothing; or a fault, which may have.
 pub(super) enum Stop {
     Failed(EntityError),
+    Panicked,
     Db(Error),
 }
 
@@ -75,10 +76,7 @@ impl<'a> Chunk<'a> {
         let key = (item.kind, item.id);
         let before = self.rows.get(&key).cloned();
         let followed = AssertUnwindSafe(self.follow(tx, index, label, item)).catch_unwind().await;
-        let result = followed.unwrap_or_else(|_panic| {
-            tracing::error!(job.id = %self.origin.job, entity.index = index, "an entity panicked");
-            Err(Stop::Failed(EntityError::internal()))
-        });
+        let result = followed.unwrap_or(Err(Stop::Panicked));
         if result.is_err() {
             match before {
                 Some(state) => self.rows.insert(key, state),

@@ -35,11 +35,7 @@ pub(super) enum Winner {
 /// The change of a closed ticket.
 pub(super) const TICKET_CLOSED: &str = "ticket-closed";
 
-pub(super) fn decide(
-    server: Option<&Stored>,
-    item: &Item,
-    effective: DateTime<Utc>,
-) -> Decision {
+pub(super) fn decide(server: Option<&Stored>, item: &Item, effective: DateTime<Utc>) -> Decision {
     let conflict = |kind, winner| Decision::Conflict(Conflict { kind, winner });
     let Some(server) = server else {
         return match (item.base_version, &item.content) {

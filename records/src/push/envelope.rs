@@ -77,7 +77,8 @@ impl Batch {
         outer.check_names()?;
         Ok(Self {
             batch_id: outer.batch_id()?,
-            mode: outer.word("mode", [("atomic", Mode::Atomic), ("per_entity", Mode::PerEntity)])?,
+            mode: outer
+                .word("mode", [("atomic", Mode::Atomic), ("per_entity", Mode::PerEntity)])?,
             on_conflict: outer.word(
                 "on_conflict",
                 [("resolve", OnConflict::Resolve), ("abort", OnConflict::Abort)],
@@ -228,7 +229,9 @@ mod tests {
 
     #[test]
     fn limits_come_before_the_rest() {
-        let of = |count: usize| error(&format!(r#"{{{HEAD},"entities":[{}1]}}"#, "1,".repeat(count - 1)));
+        let of = |count: usize| {
+            error(&format!(r#"{{{HEAD},"entities":[{}1]}}"#, "1,".repeat(count - 1)))
+        };
         assert!(of(1_000).starts_with("Batch"));
         assert_eq!(of(1_001), BatchError::TooManyEntities { max: 1_000 }.to_string());
         let deep = format!("{}{}", "[".repeat(33), "]".repeat(33));

@@ -141,8 +141,12 @@ mod tests {
             assert_eq!(line(&format!("{DATA},{rest}")), Err(vec![expected.to_owned()]), "{rest}");
         }
         let nul = DATA.replace("A-1", "A\\u0000");
-        assert_eq!(line(&format!(r#"{nul},"quantite":1"#)), Err(vec!["INVALID data.article_code".to_owned()]));
-        let errors = of(r#"{"type":"x","op":"upsert","data":[],"id":"1","new":1}"#).expect_err("wrong");
+        assert_eq!(
+            line(&format!(r#"{nul},"quantite":1"#)),
+            Err(vec!["INVALID data.article_code".to_owned()])
+        );
+        let errors =
+            of(r#"{"type":"x","op":"upsert","data":[],"id":"1","new":1}"#).expect_err("wrong");
         assert_eq!(
             errors,
             ["INVALID type", "INVALID id", "REQUIRED updated_at", "UNKNOWN_FIELD new"]
@@ -154,7 +158,9 @@ mod tests {
     fn a_ticket_is_closed_with_a_time_and_a_delete_has_no_data() {
         let ticket = |rest: &str| {
             let head = LINE.replace("reception_line", "ticket");
-            of(&format!(r#"{{{head},"data":{{"numero":"T","ouvert_le":"2026-11-20T10:00:00Z",{rest}}}}}"#))
+            of(&format!(
+                r#"{{{head},"data":{{"numero":"T","ouvert_le":"2026-11-20T10:00:00Z",{rest}}}}}"#
+            ))
         };
         assert!(ticket(r#""statut":"ouvert","commentaire":"a\nb""#).is_ok());
         assert!(ticket(r#""statut":"ferme","ferme_le":"2026-11-20T10:00:00Z""#).is_ok());

@@ -220,7 +220,9 @@ fn ticket(members: &mut Members<'_>) -> Option<Ticket> {
     let ferme_le = members.instant_or_null("ferme_le");
     let commentaire = members.text_or_null("commentaire", 2_000, true);
     match (statut, &ferme_le) {
-        (Some(CLOSED), Some(None)) => members.error("REQUIRED", "ferme_le", "required of a closed ticket"),
+        (Some(CLOSED), Some(None)) => {
+            members.error("REQUIRED", "ferme_le", "required of a closed ticket")
+        }
         (Some(OPEN), Some(Some(_))) => members.invalid("ferme_le", "null, as the ticket is open,"),
         _ => {}
     }

@@ -83,6 +83,7 @@ pub async fn resolve(db: &Db, decided: &Decided<'_>) -> Result<Resolved, Error> 
                 tx.rollback().await?;
                 return Ok(Resolved::Failed(vec![error]));
             }
+            Err(Stop::Panicked) => unreachable!("only a batch catches panics"),
             Err(Stop::Db(error)) => {
                 tx.rollback().await?;
                 tries += 1;

@@ -152,12 +152,7 @@ static WRITE_LINE: Sql = Sql::each(
 );
 
 /// Writes an entity whole, new or not.
-pub(super) async fn write(
-    tx: &mut Tx,
-    site: i64,
-    id: Uuid,
-    state: &Stored,
-) -> Result<(), Error> {
+pub(super) async fn write(tx: &mut Tx, site: i64, id: Uuid, state: &Stored) -> Result<(), Error> {
     let mut values = args![site, id, state.version, state.updated_at, state.deleted];
     let sql = match &state.content {
         Content::Ticket(ticket) => {

@@ -12,8 +12,7 @@ pub async fn load<T: DeserializeOwned>(db: &Db, job: Uuid) -> Result<Vec<T>, Err
     let mut outcomes = Vec::new();
     for row in db.read(&LOAD, args![job]).await? {
         let text: String = row.get("issues")?;
-        let chunk: Vec<T> =
-            serde_json::from_str(&text).expect("what was stored can be read");
+        let chunk: Vec<T> = serde_json::from_str(&text).expect("what was stored can be read");
         outcomes.extend(chunk);
     }
     Ok(outcomes)

@@ -91,7 +91,10 @@ pub(super) async fn limits_come_before_the_work(deployment: Deployment) {
     let site = Site::open(deployment).await;
     let entities: Vec<_> = (0..1_001).map(|_| line(Uuid::now_v7(), 1, None, "1")).collect();
     let over = site.push(&entities).await;
-    assert_eq!((over.status, &over.json()["code"], &over.json()["max"]), (413, &json!("BATCH_TOO_LARGE"), &json!(1_000)));
+    assert_eq!(
+        (over.status, &over.json()["code"], &over.json()["max"]),
+        (413, &json!("BATCH_TOO_LARGE"), &json!(1_000))
+    );
     let large = raw(&site, Some("application/json"), vec![b' '; 5 * 1024 * 1024 + 1]).await;
     assert_eq!((large.status, &large.json()["max"]), (413, &json!(5 * 1024 * 1024)));
     let deep = format!("{}{}", "[".repeat(40), "]".repeat(40));
@@ -117,11 +120,17 @@ pub(super) async fn a_schema_outside_the_window_is_refused_for_now_or_for_good(
     body["schema_version"] = json!(2);
     body["nouveau"] = json!(true);
     let new = site.post(&body).await;
-    assert_eq!((new.status, &new.json()["type"]), (409, &json!("urn:relais:problem:schema-too-new")));
+    assert_eq!(
+        (new.status, &new.json()["type"]),
+        (409, &json!("urn:relais:problem:schema-too-new"))
+    );
     assert!(new.headers.contains_key("retry-after"));
     body["schema_version"] = json!(0);
     let old = site.post(&body).await;
-    assert_eq!((old.status, &old.json()["type"]), (409, &json!("urn:relais:problem:schema-too-old")));
+    assert_eq!(
+        (old.status, &old.json()["type"]),
+        (409, &json!("urn:relais:problem:schema-too-old"))
+    );
     assert!(!old.headers.contains_key("retry-after"));
     assert_eq!(site.count(&BATCHES).await, 0);
     site.close().await;

@@ -22,14 +22,26 @@ pub(super) async fn a_failure_leaves_the_record_as_it_was(deployment: Deployment
     assert_eq!((answer.status, &answer.json()["status"]), (422, &json!("failed")));
     assert_eq!(
         outcomes(&answer),
-        ["rolled_back", "rolled_back", "rolled_back", "failed UNKNOWN_TICKET data.ticket_id", "rolled_back"]
+        [
+            "rolled_back",
+            "rolled_back",
+            "rolled_back",
+            "failed UNKNOWN_TICKET data.ticket_id",
+            "rolled_back"
+        ]
     );
     assert_eq!(site.books().await, before);
     // Each by itself, the others would have been good.
     let answer = site.push_each(&batch).await;
     assert_eq!(
         outcomes(&answer),
-        ["updated 2", "deleted 2", "created 1", "failed UNKNOWN_TICKET data.ticket_id", "created 1"]
+        [
+            "updated 2",
+            "deleted 2",
+            "created 1",
+            "failed UNKNOWN_TICKET data.ticket_id",
+            "created 1"
+        ]
     );
     assert_ne!(site.books().await, before, "the checksum sees changes");
     site.close().await;
@@ -46,7 +58,12 @@ pub(super) async fn an_invalid_entity_is_found_before_the_first_write(deployment
     assert_eq!(answer.status, 422, "{}", answer.text);
     assert_eq!(
         outcomes(&answer),
-        ["failed DUPLICATE_ENTITY id", "failed INVALID data.quantite", "failed DUPLICATE_ENTITY id", "failed INVALID"]
+        [
+            "failed DUPLICATE_ENTITY id",
+            "failed INVALID data.quantite",
+            "failed DUPLICATE_ENTITY id",
+            "failed INVALID"
+        ]
     );
     assert_eq!(site.books().await, before);
     assert_eq!(outcomes(&site.push_each(&entities[..1]).await), ["created 1"]);
@@ -59,7 +76,8 @@ pub(super) async fn both_modes_of_a_good_batch_end_alike(deployment: Deployment)
     let ids: Vec<_> = (0..150).map(|_| Uuid::now_v7()).collect();
     let first: Vec<_> = ids.iter().map(|id| ticket(*id, 1, "T")).collect();
     let mut second: Vec<_> = ids.iter().take(70).map(|id| closed(*id, 2, "T")).collect();
-    second.extend(ids.iter().map(|id| line(Uuid::from_u128(id.as_u128() ^ 1), 2, Some(*id), "1.25")));
+    second
+        .extend(ids.iter().map(|id| line(Uuid::from_u128(id.as_u128() ^ 1), 2, Some(*id), "1.25")));
     for entities in [&first, &second] {
         assert_eq!(one.push(entities).await.json()["status"], "success");
         assert_eq!(other.push_each(entities).await.json()["status"], "success");
@@ -84,7 +102,8 @@ pub(super) async fn a_conflict_that_aborts_is_kept_and_nothing_else(deployment: 
         body["on_conflict"] = json!("abort");
         let answer = site.post(&body).await;
         assert_eq!(answer.status, if is_atomic { 422 } else { 200 }, "{}", answer.text);
-        let (second, word) = if is_atomic { ("rolled_back", "failed") } else { ("created 1", "partial") };
+        let (second, word) =
+            if is_atomic { ("rolled_back", "failed") } else { ("created 1", "partial") };
         assert_eq!(outcomes(&answer), ["conflict stale_update", second]);
         assert_eq!(answer.json()["status"], word);
         if is_atomic {

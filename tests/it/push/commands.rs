@@ -23,12 +23,18 @@ pub(super) async fn a_key_is_made_shown_once_changed_and_revoked(deployment: Dep
     let old = made.out.trim().to_owned();
     let (id, secret) = old.split_once('.').expect("id and secret");
     assert!(id.starts_with("rk_") && secret.len() == 64, "{old}");
-    let new: Value = serde_json::from_str(&ask(&app, &["keys", "create", "--site", "1", "--json"]).out).unwrap();
+    let new: Value =
+        serde_json::from_str(&ask(&app, &["keys", "create", "--site", "1", "--json"]).out).unwrap();
     assert_eq!((&new["site_id"], &new["scopes"]), (&json!(1), &json!(["sync:push"])));
     let third = ask(&app, &["keys", "create", "--site", "1"]);
     assert_eq!((third.code, third.out.as_str()), (Some(4), ""), "{third:?}");
     assert_eq!(ask(&app, &["keys", "create", "--site", "9"]).code, Some(3));
-    for wrong in [&["create"][..], &["create", "--scope", "x"], &["create", "--site", "1", "--scope", "nas"], &["create", "--scope", "sync:push"]] {
+    for wrong in [
+        &["create"][..],
+        &["create", "--scope", "x"],
+        &["create", "--site", "1", "--scope", "nas"],
+        &["create", "--scope", "sync:push"],
+    ] {
         assert_eq!(ask(&app, &[&["keys"], wrong].concat()).code, Some(2), "{wrong:?}");
     }
     let listed = ask(&app, &["keys", "list"]);
@@ -50,7 +56,8 @@ pub(super) async fn a_key_is_made_shown_once_changed_and_revoked(deployment: Dep
     assert_eq!(ask(&app, &["keys", "revoke", "rk_absent"]).code, Some(3));
     assert_eq!(ask(&app, &["keys", "revoke", &old]).code, Some(2), "a secret is no name");
     assert_eq!(ask(&app, &["keys", "create", "--site", "1"]).code, Some(0), "there is room again");
-    let program = ask(&app, &["keys", "create", "--scope", "jobs:read", "--scope", "nas", "--expires", "1"]);
+    let program =
+        ask(&app, &["keys", "create", "--scope", "jobs:read", "--scope", "nas", "--expires", "1"]);
     let jobs = super::get(&app, program.out.trim(), "/api/v1/jobs").await;
     assert_eq!((program.code, jobs.status), (Some(0), 200), "{program:?}");
 }
@@ -67,8 +74,14 @@ pub(super) async fn sites_are_seeded_with_their_keys(deployment: Deployment) {
     let site = |keys: &[&str]| json!({"sites": [{"id": 1, "nom": "Un", "cles_api": keys}]});
     for (keys, expected) in [
         (&["sans-point"][..], "sites[0].cles_api[0]: `<id>.<secret>` is expected"),
-        (&["a.xxxxxxxxxxxxxxxxxxxx", "a.yyyyyyyyyyyyyyyyyyyy"], "sites[0].cles_api[1]: another key has the same id"),
-        (&["a.xxxxxxxxxxxxxxxxxxxx", "b.xxxxxxxxxxxxxxxxxxxx", "c.xxxxxxxxxxxxxxxxxxxx"], "sites[0].cles_api: at most 2"),
+        (
+            &["a.xxxxxxxxxxxxxxxxxxxx", "a.yyyyyyyyyyyyyyyyyyyy"],
+            "sites[0].cles_api[1]: another key has the same id",
+        ),
+        (
+            &["a.xxxxxxxxxxxxxxxxxxxx", "b.xxxxxxxxxxxxxxxxxxxx", "c.xxxxxxxxxxxxxxxxxxxx"],
+            "sites[0].cles_api: at most 2",
+        ),
     ] {
         let told = load(site(keys)).await;
         assert!(told.starts_with(expected), "{told}");
@@ -84,7 +97,8 @@ pub(super) async fn sites_are_seeded_with_their_keys(deployment: Deployment) {
     assert_eq!((found.site_id, found.portees), (Some(1), vec!["sync:push".to_owned()]));
     let third = load(site(&["c.xxxxxxxxxxxxxxxxxxxx"])).await;
     assert!(third.contains("more than 2 live keys"), "{third}");
-    let moved = json!({"sites": [{"id": 2, "nom": "Deux", "cles_api": ["a.xxxxxxxxxxxxxxxxxxxx"]}]});
+    let moved =
+        json!({"sites": [{"id": 2, "nom": "Deux", "cles_api": ["a.xxxxxxxxxxxxxxxxxxxx"]}]});
     let moved = load(moved).await;
     assert!(moved.contains("another site's"), "{moved}");
     db.close().await;

@@ -41,14 +41,21 @@ pub(super) async fn the_last_writer_wins_and_both_sides_are_kept(deployment: Dep
     let listed = all(&site, "").await;
     assert_eq!(listed.len(), 5);
     // The base is kept as well, and the members that differ.
-    assert_eq!((&listed[2]["base"]["quantite"], &listed[2]["fields"]), (&json!("1"), &json!(["quantite"])));
+    assert_eq!(
+        (&listed[2]["base"]["quantite"], &listed[2]["fields"]),
+        (&json!("1"), &json!(["quantite"]))
+    );
     assert_eq!(all(&site, "?status=open").await.len(), 1);
     let page = site.get("/api/v1/sync/conflicts?limit=2").await.json();
     let next = page["next"].as_str().unwrap();
     let rest = all(&site, &format!("?limit=500&cursor={next}")).await;
     assert_eq!((rest.len(), &rest[0]["id"]), (3, &listed[2]["id"]));
     for wrong in ["?status=x", "?cursor=x", "?limit=0", "?x=1"] {
-        assert_eq!(site.get(&format!("/api/v1/sync/conflicts{wrong}")).await.status, 422, "{wrong}");
+        assert_eq!(
+            site.get(&format!("/api/v1/sync/conflicts{wrong}")).await.status,
+            422,
+            "{wrong}"
+        );
     }
     site.close().await;
 }
@@ -76,7 +83,10 @@ pub(super) async fn a_repeated_conflict_is_counted_not_added(deployment: Deploym
     let listed = all(&site, "").await;
     assert_eq!(listed.len(), 3, "{listed:#?}");
     let open = all(&site, "?status=open").await;
-    assert_eq!((open.len(), &open[0]["client"]["numero"], &open[0]["seen"]), (1, &json!("encore"), &json!(5)));
+    assert_eq!(
+        (open.len(), &open[0]["client"]["numero"], &open[0]["seen"]),
+        (1, &json!("encore"), &json!(5))
+    );
     site.close().await;
 }
 
@@ -97,7 +107,10 @@ pub(super) async fn a_closed_ticket_stays_as_it_is(deployment: Deployment) {
         assert_eq!(outcomes(&site.push(&[entity]).await), [expected]);
     }
     let open = all(&site, "?status=open").await;
-    assert_eq!((open.len(), &open[0]["client_op"], &open[0]["client"]), (1, &json!("delete"), &json!(null)));
+    assert_eq!(
+        (open.len(), &open[0]["client_op"], &open[0]["client"]),
+        (1, &json!("delete"), &json!(null))
+    );
     site.close().await;
 }
 

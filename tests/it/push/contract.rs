@@ -1,6 +1,8 @@
 //! What a batch is answered, member by member.
 
-use super::{PUSH, Site, at, based, batch, closed, delete, get, line, outcomes, post, seed, ticket};
+use super::{
+    PUSH, Site, at, based, batch, closed, delete, get, line, outcomes, post, seed, ticket,
+};
 use crate::sales::read;
 use db::Sql;
 use serde_json::json;
@@ -16,11 +18,10 @@ pub(super) async fn a_batch_of_a_ticket_and_its_lines_is_answered_entity_by_enti
 ) {
     let site = Site::open(deployment).await;
     let (t, a, b) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
-    let body = batch("atomic", &[
-        closed(t, 60, "T-1"),
-        line(a, 61, Some(t), "12.5"),
-        line(b, 61, None, "3"),
-    ]);
+    let body = batch(
+        "atomic",
+        &[closed(t, 60, "T-1"), line(a, 61, Some(t), "12.5"), line(b, 61, None, "3")],
+    );
     let answer = site.post(&body).await;
     let id = body["batch_id"].as_str().unwrap();
     let expected = format!(
@@ -69,7 +70,13 @@ pub(super) async fn what_exists_is_updated_left_or_deleted(deployment: Deploymen
     let versions = history["versions"].as_array().unwrap();
     let seen: Vec<_> = versions
         .iter()
-        .map(|v| (v["version"].as_i64().unwrap(), v["deleted"].as_bool().unwrap(), v["data"]["numero"].as_str().unwrap()))
+        .map(|v| {
+            (
+                v["version"].as_i64().unwrap(),
+                v["deleted"].as_bool().unwrap(),
+                v["data"]["numero"].as_str().unwrap(),
+            )
+        })
         .collect();
     assert_eq!(seen, [(4, true, "T-3"), (3, false, "T-3"), (2, false, "T-2"), (1, false, "T-1")]);
     site.close().await;
@@ -84,7 +91,10 @@ pub(super) async fn quantities_are_exact_and_times_are_corrected(deployment: Dep
     assert_eq!(outcomes(&site.push(&[exact.clone()]).await), ["created 1"]);
     let history = site.get(&format!("/api/v1/sync/entities/reception_line/{a}/versions")).await;
     let data = &history.json()["versions"][0]["data"];
-    assert_eq!((&data["quantite"], &data["poids_kg"]), (&json!("999999999999.999999"), &json!("0.000001")));
+    assert_eq!(
+        (&data["quantite"], &data["poids_kg"]),
+        (&json!("999999999999.999999"), &json!("0.000001"))
+    );
     // A clock that is ahead by years must not win for years.
     let mut ahead = line(a, 1, None, "5");
     ahead["updated_at"] = json!("2099-01-01T00:00:00Z");

@@ -13,8 +13,16 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// In the order in which a batch passes them; the entity is the second one of each batch.
 const PLACES: [&str; 10] = [
-    "accept", "enqueue", "accepted", "claim", "claimed", "entity 2", "commit", "committed",
-    "publish", "answer",
+    "accept",
+    "enqueue",
+    "accepted",
+    "claim",
+    "claimed",
+    "entity 2",
+    "commit",
+    "committed",
+    "publish",
+    "answer",
 ];
 
 /// Fixed ids: the record is compared with that of another day.

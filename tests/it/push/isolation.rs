@@ -11,7 +11,8 @@ fn plain(text: &str) -> Value {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(members) => {
-                let made = ["batch_id", "source", "created_at", "seen_at", "resolved_at", "site_id"];
+                let made =
+                    ["batch_id", "source", "created_at", "seen_at", "resolved_at", "site_id"];
                 members.retain(|name, _| !made.contains(&name.as_str()));
                 if let Some(conflict) = members.get_mut("conflict") {
                     conflict.as_object_mut().unwrap().remove("id");
@@ -74,7 +75,8 @@ pub(super) async fn foreign_and_missing_look_alike(deployment: Deployment) {
     let (t, a) = (Uuid::now_v7(), Uuid::now_v7());
     one.push(&[closed(t, 1, "T"), line(a, 1, None, "1")]).await;
     let conflict = conflict_of(&one.push(&[ticket(t, 2, "U")]).await);
-    let pending = post(one.app, &one.key, "respond-async", &batch("atomic", &[line(a, 3, None, "3")])).await;
+    let pending =
+        post(one.app, &one.key, "respond-async", &batch("atomic", &[line(a, 3, None, "3")])).await;
     let job = pending.headers.get("location").map(|path| path.to_str().unwrap().to_owned());
     let absent = Uuid::now_v7();
     let mut pairs = vec![
@@ -86,15 +88,18 @@ pub(super) async fn foreign_and_missing_look_alike(deployment: Deployment) {
     ];
     pairs.extend(job.map(|job| (job, format!("/api/v1/jobs/{absent}"))));
     for (foreign, missing) in pairs {
-        let [mut foreign, mut missing] =
-            [get(other.app, &other.key, &foreign).await, get(other.app, &other.key, &missing).await]
-                .map(|answer| (answer.status, answer.json()));
+        let [mut foreign, mut missing] = [
+            get(other.app, &other.key, &foreign).await,
+            get(other.app, &other.key, &missing).await,
+        ]
+        .map(|answer| (answer.status, answer.json()));
         (foreign.1["instance"], missing.1["instance"]) = (json!(null), json!(null));
         assert_eq!((foreign.0, &foreign), (404, &missing));
     }
     let resolve = other.app.url(0, &format!("/api/v1/sync/conflicts/{conflict}/resolve"));
     let request = other.app.http().post(resolve).header("X-API-Key", &other.key);
-    let request = request.header("Content-Type", "application/json").body(r#"{"resolution":"server"}"#);
+    let request =
+        request.header("Content-Type", "application/json").body(r#"{"resolution":"server"}"#);
     assert_eq!(read(request.send().await.unwrap()).await.status, 404);
     // Another site's ticket is no ticket.
     let line_of = |id| outcomes_of(&other, id);

@@ -36,9 +36,7 @@ async fn lock_ticket(deployment: Deployment, db: &Db, site: i64) -> Option<Tx> {
 
 /// I-1, I-3, I-31, R-000-14: `kill -9` in the middle of a batch, of either mode; what was applied is
 /// what would have been without.
-pub(super) async fn the_batch_of_a_killed_worker_runs_again_once_in_effect(
-    deployment: Deployment,
-) {
+pub(super) async fn the_batch_of_a_killed_worker_runs_again_once_in_effect(deployment: Deployment) {
     static LINES: Sql = Sql::both("SELECT COUNT(*) AS n FROM lignes_reception WHERE site_id = $1");
     static VERSIONS: Sql =
         Sql::both("SELECT COUNT(*) AS n FROM entity_versions WHERE site_id = $1");
@@ -58,7 +56,10 @@ pub(super) async fn the_batch_of_a_killed_worker_runs_again_once_in_effect(
     for mode in ["atomic", "per_entity"] {
         let (site, key) = seed(&db).await;
         let t = Uuid::now_v7();
-        assert_eq!(post(&app, &key, "wait=20", &batch("atomic", &[ticket(t, 1, "T")])).await.status, 200);
+        assert_eq!(
+            post(&app, &key, "wait=20", &batch("atomic", &[ticket(t, 1, "T")])).await.status,
+            200
+        );
         let lock = lock_ticket(deployment, &db, site).await;
         let mut entities: Vec<_> =
             (0..ENTITIES - 1).map(|_| line(Uuid::now_v7(), 2, None, "1")).collect();
@@ -99,7 +100,10 @@ pub(super) async fn batches_of_a_site_are_applied_in_their_order(deployment: Dep
     let mut last = json!(null);
     for number in 1..=12 {
         // Equal times: who comes later has the last word, so the order shows.
-        last = batch(if number % 2 == 0 { "atomic" } else { "per_entity" }, &[line(id, 1, None, &number.to_string())]);
+        last = batch(
+            if number % 2 == 0 { "atomic" } else { "per_entity" },
+            &[line(id, 1, None, &number.to_string())],
+        );
         assert_eq!(post(&app, &key, "", &last).await.status, 202);
         if number == 6 {
             app.apis[0].kill9();

@@ -173,7 +173,12 @@ fn upsert(kind: &str, id: Uuid, seconds: i64, data: &Value) -> Value {
 }
 
 pub(crate) fn ticket(id: Uuid, seconds: i64, numero: &str) -> Value {
-    upsert("ticket", id, seconds, &json!({"numero": numero, "statut": "ouvert", "ouvert_le": at(0)}))
+    upsert(
+        "ticket",
+        id,
+        seconds,
+        &json!({"numero": numero, "statut": "ouvert", "ouvert_le": at(0)}),
+    )
 }
 
 pub(crate) fn closed(id: Uuid, seconds: i64, numero: &str) -> Value {
@@ -203,7 +208,8 @@ pub(crate) fn outcomes(answer: &Answer) -> Vec<String> {
     let results = body["results"].as_array().unwrap_or_else(|| panic!("{}", answer.text));
     let summary = body["summary"].as_object().unwrap();
     assert_eq!(summary["total"], results.len(), "{body}");
-    let counted: u64 = summary.iter().filter(|(name, _)| *name != "total").map(|(_, n)| n.as_u64().unwrap()).sum();
+    let counted: u64 =
+        summary.iter().filter(|(name, _)| *name != "total").map(|(_, n)| n.as_u64().unwrap()).sum();
     assert_eq!(counted, results.len() as u64, "{body}");
     let of = |(index, result): (usize, &Value)| {
         assert_eq!(result["index"], index, "{body}");
@@ -215,7 +221,10 @@ pub(crate) fn outcomes(answer: &Answer) -> Vec<String> {
                 let conflict = &result["conflict"];
                 [text(&conflict["kind"]), text(&conflict["resolution"])]
             }
-            _ => [result["version"].as_i64().map(|v| v.to_string()).unwrap_or_default(), String::new()],
+            _ => [
+                result["version"].as_i64().map(|v| v.to_string()).unwrap_or_default(),
+                String::new(),
+            ],
         };
         format!("{status} {}", words.join(" ")).trim().to_owned()
     };

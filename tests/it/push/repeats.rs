@@ -47,7 +47,10 @@ pub(super) async fn an_id_means_one_batch(deployment: Deployment) {
     body["mode"] = json!("per_entity");
     let books = site.books().await;
     let other = site.post(&body).await;
-    assert_eq!((other.status, &other.json()["type"]), (422, &json!("urn:relais:problem:batch-id-reused")));
+    assert_eq!(
+        (other.status, &other.json()["type"]),
+        (422, &json!("urn:relais:problem:batch-id-reused"))
+    );
     body["batch_id"] = json!(Uuid::now_v7());
     let other = keyed(&site, &key, &body.to_string()).await;
     assert_eq!((other.status, &other.json()["code"]), (422, &json!("IDEMPOTENCY_KEY_REUSED")));

@@ -36,8 +36,13 @@ pub(super) async fn a_person_decides_once(deployment: Deployment) {
     let a = Uuid::now_v7();
     let id = missing(&site, a, "1").await;
     let before = site.books().await;
-    for wrong in [json!({}), json!({"resolution": "x"}), json!({"resolution": "merge"}),
-                  json!({"resolution": "server", "clientData": {}}), json!({"resolution": "server", "x": 1})] {
+    for wrong in [
+        json!({}),
+        json!({"resolution": "x"}),
+        json!({"resolution": "merge"}),
+        json!({"resolution": "server", "clientData": {}}),
+        json!({"resolution": "server", "x": 1}),
+    ] {
         assert_eq!(decide(&site, &id, None, &wrong).await.status, 422, "{wrong}");
     }
     assert_eq!(site.books().await, before);
@@ -45,23 +50,38 @@ pub(super) async fn a_person_decides_once(deployment: Deployment) {
     let done = decide(&site, &id, Some(&tag), &json!({"resolution": "client"})).await;
     assert_eq!(done.status, 200, "{}", done.text);
     let shown = done.json();
-    assert_eq!((&shown["status"], &shown["resolution"], &shown["result_rev"]), (&json!("resolved"), &json!("client"), &json!(1)));
+    assert_eq!(
+        (&shown["status"], &shown["resolution"], &shown["result_rev"]),
+        (&json!("resolved"), &json!("client"), &json!(1))
+    );
     assert_eq!(shown["resolved_by"], format!("site:{}", site.id));
-    let history = site.get(&format!("/api/v1/sync/entities/reception_line/{a}/versions")).await.json();
+    let history =
+        site.get(&format!("/api/v1/sync/entities/reception_line/{a}/versions")).await.json();
     assert_eq!(history["versions"][0]["data"]["quantite"], "1");
     let books = site.books().await;
     let again = decide(&site, &id, None, &json!({"resolution": "client"})).await;
     assert_eq!((again.status, again.json()), (200, shown));
     let other = decide(&site, &id, None, &json!({"resolution": "server"})).await;
-    assert_eq!((other.status, &other.json()["type"]), (409, &json!("urn:relais:problem:already-resolved")));
+    assert_eq!(
+        (other.status, &other.json()["type"]),
+        (409, &json!("urn:relais:problem:already-resolved"))
+    );
     assert_eq!(site.books().await, books);
-    assert_eq!(decide(&site, &Uuid::now_v7().to_string(), None, &json!({"resolution": "client"})).await.status, 404);
+    assert_eq!(
+        decide(&site, &Uuid::now_v7().to_string(), None, &json!({"resolution": "client"}))
+            .await
+            .status,
+        404
+    );
     // A closed ticket: only the server's side can be chosen.
     let t = Uuid::now_v7();
     site.push(&[closed(t, 1, "T")]).await;
     let id = conflict_of(&site.push(&[ticket(t, 2, "T")]).await);
     let closed = decide(&site, &id, None, &json!({"resolution": "client"})).await;
-    assert_eq!((closed.status, &closed.json()["type"]), (409, &json!("urn:relais:problem:ticket-closed")));
+    assert_eq!(
+        (closed.status, &closed.json()["type"]),
+        (409, &json!("urn:relais:problem:ticket-closed"))
+    );
     assert_eq!(decide(&site, &id, None, &json!({"resolution": "server"})).await.status, 200);
     site.close().await;
 }

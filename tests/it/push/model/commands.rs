@@ -125,7 +125,8 @@ impl Pick {
         let text = format!("texte {}", content.text);
         entity["data"] = match self.entity {
             Entity::Ticket(_) => {
-                let (word, end) = if content.closed { ("ferme", Some(at(9))) } else { ("ouvert", None) };
+                let (word, end) =
+                    if content.closed { ("ferme", Some(at(9))) } else { ("ouvert", None) };
                 json!({"numero": text, "statut": word, "ouvert_le": at(0), "ferme_le": end})
             }
             Entity::Line(_) => json!({

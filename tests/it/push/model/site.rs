@@ -44,7 +44,8 @@ impl Model {
     }
 
     pub(super) fn push(&mut self, command: &Command, body: &Value) -> Expected {
-        let outcomes = if command.atomic { self.whole(command, body) } else { self.each(command, body) };
+        let outcomes =
+            if command.atomic { self.whole(command, body) } else { self.each(command, body) };
         let bad = |outcome: &&String| {
             let aborted = command.abort && outcome.starts_with("conflict");
             aborted || outcome.starts_with("failed") || outcome.starts_with("rolled_back")
@@ -102,7 +103,8 @@ impl Model {
                 (_, Some(_)) => self.write(pick).unwrap_or_else(|error| error),
             };
         };
-        let same = if row.deleted { pick.content.is_none() } else { pick.content == Some(row.content) };
+        let same =
+            if row.deleted { pick.content.is_none() } else { pick.content == Some(row.content) };
         if same {
             let row = self.rows.get_mut(&entity).unwrap();
             row.time = row.time.max(pick.time);
