@@ -41,7 +41,17 @@ impl Caller {
     pub(crate) fn principal(&self) -> String {
         match self {
             Self::Terminal(terminal) => principal(terminal),
+            // Not the key: a site changes its keys and keeps its jobs.
+            Self::Key(ApiKey { site_id: Some(site), .. }) => format!("site:{site}"),
             Self::Key(key) => format!("key:{}", key.id),
+        }
+    }
+
+    /// The site whose key it is.
+    pub(crate) fn site(&self) -> Option<i64> {
+        match self {
+            Self::Terminal(_) => None,
+            Self::Key(key) => key.site_id,
         }
     }
 

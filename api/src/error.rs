@@ -58,6 +58,18 @@ pub(crate) enum ApiError {
     KeyReused,
     #[error("the request with this Idempotency-Key is still being worked on")]
     KeyInUse,
+    #[error("this batch_id was used for another batch: one id, one batch")]
+    BatchIdReused,
+    #[error("the batch was applied long ago, and its answer is no longer kept")]
+    BatchExpired,
+    #[error("{0}")]
+    SchemaTooOld(records::push::BatchError),
+    #[error("{0}")]
+    SchemaTooNew(records::push::BatchError),
+    #[error("the conflict was decided otherwise, or by a later push")]
+    AlreadyResolved,
+    #[error("a closed ticket stays as it is: only the server's side can be chosen")]
+    TicketClosed,
     #[error("queue `{queue}` is overloaded: its jobs wait too long already")]
     Overloaded { queue: String },
     /// Says what is wrong, where, and what is allowed.
@@ -89,6 +101,7 @@ pub(crate) enum Limit {
     Sales(usize),
     Lines(usize),
     Depth(usize),
+    Entities(usize),
     /// Bytes of one job's payload.
     Payload(usize),
 }
@@ -97,7 +110,7 @@ impl Limit {
     fn max(self) -> usize {
         match self {
             Self::Bytes(max) | Self::Sales(max) | Self::Lines(max) => max,
-            Self::Depth(max) | Self::Payload(max) => max,
+            Self::Depth(max) | Self::Payload(max) | Self::Entities(max) => max,
         }
     }
 }
@@ -109,6 +122,7 @@ impl fmt::Display for Limit {
             Self::Sales(max) => write!(f, "{max} sales"),
             Self::Lines(max) => write!(f, "{max} lines in one sale"),
             Self::Depth(max) => write!(f, "{max} levels of nesting"),
+            Self::Entities(max) => write!(f, "{max} entities"),
             Self::Payload(max) => write!(f, "{max} bytes of payload"),
         }
     }
@@ -141,6 +155,12 @@ impl ApiError {
             Self::JobExpired => (S::GONE, "JOB_EXPIRED"),
             Self::KeyReused => (S::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED"),
             Self::KeyInUse => (S::CONFLICT, "IDEMPOTENCY_KEY_IN_USE"),
+            Self::BatchIdReused => (S::UNPROCESSABLE_ENTITY, "BATCH_ID_REUSED"),
+            Self::BatchExpired => (S::GONE, "BATCH_EXPIRED"),
+            Self::SchemaTooOld(_) => (S::CONFLICT, "SCHEMA_TOO_OLD"),
+            Self::SchemaTooNew(_) => (S::CONFLICT, "SCHEMA_TOO_NEW"),
+            Self::AlreadyResolved => (S::CONFLICT, "ALREADY_RESOLVED"),
+            Self::TicketClosed => (S::CONFLICT, "TICKET_CLOSED"),
             Self::Overloaded { .. } => (S::SERVICE_UNAVAILABLE, "QUEUE_OVERLOADED"),
             Self::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "INVALID"),
             Self::Conflict(_) => (S::CONFLICT, "CONFLICT"),
@@ -196,6 +216,8 @@ impl ApiError {
             Self::Unavailable(_) | Self::TooManyStreams | Self::Overloaded { .. } => {
                 Some(Duration::from_secs(2))
             }
+            // A rolling deployment is over then.
+            Self::SchemaTooNew(_) => Some(Duration::from_secs(300)),
             _ => None,
         }
     }

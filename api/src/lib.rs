@@ -22,6 +22,7 @@ mod observe;
 mod openapi;
 mod pauses;
 mod prefer;
+mod push;
 mod queues;
 mod schedules;
 mod server;
@@ -131,6 +132,7 @@ impl Route {
 fn routes() -> Vec<Route> {
     [
         ventes::routes(),
+        push::routes(),
         jobs::routes(),
         queues::routes(),
         pauses::routes(),

@@ -13,7 +13,10 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 #[openapi(
     info(title = "Relais", description = "Sales in, answers out; everything between is a job."),
     paths(
-        crate::ventes::push, crate::ventes::look::history, crate::ventes::look::figures,
+        crate::ventes::push, crate::push::push, crate::push::conflicts::list,
+        crate::push::conflicts::show, crate::push::resolve::resolve,
+        crate::push::history::versions,
+        crate::ventes::look::history, crate::ventes::look::figures,
         crate::ventes::look::rejected,
         crate::jobs::list::list, crate::jobs::put::envelope, crate::jobs::put::by_kind,
         crate::jobs::show::show, crate::jobs::show::logs, crate::jobs::why::why,
@@ -33,6 +36,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
     modifiers(&Credentials, &WithoutSlash),
     tags(
         (name = "ventes", description = "Sales of the shops' terminals"),
+        (name = "sync", description = "What local servers push, and its conflicts"),
         (name = "jobs", description = "What was accepted, and what became of it"),
         (name = "queues", description = "For operators: queues, pauses, workers, dead jobs"),
         (name = "schedules", description = "What is put in at set times"),

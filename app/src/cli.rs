@@ -5,6 +5,7 @@
 pub(crate) mod dead;
 pub(crate) mod filter;
 pub(crate) mod jobs;
+pub(crate) mod keys;
 pub(crate) mod queues;
 pub(crate) mod terminals;
 
@@ -29,7 +30,8 @@ Examples:
   relais up --demo                        everything in one process on one SQLite file
   relais api --bind 0.0.0.0:8000 --database-url postgres://relais@db/relais
   relais worker --queues records --workers 16
-  relais seed shops.json                  load shops, terminals, articles and API keys
+  relais seed shops.json                  load shops, terminals, articles, sites and API keys
+  relais keys create --site 1             a key for the local server of site 1
   relais bench --jobs 100000              how fast this deployment is
   relais queues                           how much waits where, and how fast it moves
   relais jobs why 0198c1d2-…              what a job waits for
@@ -97,7 +99,7 @@ pub(crate) enum Command {
     Scheduler,
     /// Bring the database's schema up to date and exit
     Migrate,
-    /// Load shops, terminals, articles and API keys from a JSON file, all or nothing
+    /// Load shops, terminals, articles, sites and API keys from a JSON file, all or nothing
     Seed {
         /// The file, or - for standard input
         #[arg(value_name = "FILE")]
@@ -124,6 +126,8 @@ pub(crate) enum Operate {
     Workers(queues::WorkersArgs),
     /// Look at jobs that failed for good, and put them back
     Dead(dead::DeadArgs),
+    /// Make, list and revoke API keys
+    Keys(keys::KeysArgs),
     /// Give terminals their device keys
     Terminals(terminals::TerminalsArgs),
 }

@@ -15,6 +15,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    apply_push_batch::ApplyPushBatch,
     apply_sales_batch::ApplySalesBatch,
     prune_jobs::PruneJobs,
     verify_stock::VerifyStock,

@@ -4,6 +4,7 @@
 mod digest;
 mod json;
 pub mod keys;
+pub mod push;
 pub mod requests;
 pub mod seed;
 pub mod ventes;

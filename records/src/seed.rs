@@ -1,4 +1,4 @@
-//! Reference data from a JSON file: shops, terminals, articles and API keys.
+//! Reference data from a JSON file: shops, terminals, articles, sites and API keys.
 //!
 //! Everything is checked first, and every error is told with its path; then all of it is written
 //! in one transaction or nothing is. Loading a file twice changes nothing, and a stock that has
@@ -14,24 +14,23 @@ use std::fmt;
 /// The demo data: the shop, terminal and articles of source 002.
 pub const DEMO: &str = include_str!("../demo.json");
 
-/// What a key may be allowed.
-pub const SCOPES: [&str; 3] = ["jobs:read", "jobs:write", "admin"];
-
 /// How many rows of each table were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
     pub boutiques: usize,
     pub terminaux: usize,
     pub articles: usize,
+    pub sites: usize,
     pub cles_api: usize,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { boutiques, terminaux, articles, cles_api } = self;
+        let Self { boutiques, terminaux, articles, sites, cles_api } = self;
         write!(
             f,
-            "{boutiques} boutiques, {terminaux} terminaux, {articles} articles, {cles_api} cles_api"
+            "{boutiques} boutiques, {terminaux} terminaux, {articles} articles, {sites} sites, \
+             {cles_api} cles_api"
         )
     }
 }
@@ -74,6 +73,7 @@ pub async fn load(db: &Db, json: &str) -> Result<Report, SeedError> {
         boutiques: file.shops.len(),
         terminaux: file.terminals.len(),
         articles: file.articles.len(),
+        sites: file.sites.len(),
         cles_api: file.keys.len(),
     })
 }

@@ -7,6 +7,7 @@ mod conformance;
 mod faultproxy;
 mod model;
 mod outbox;
+mod push;
 mod recipe;
 mod roles;
 mod sales;
