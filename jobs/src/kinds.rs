@@ -17,5 +17,7 @@ macro_rules! kinds {
 kinds! {
     apply_sales_batch::ApplySalesBatch,
     prune_jobs::PruneJobs,
+    test_nas::TestNas,
+    transfer_to_nas::TransferToNas,
     verify_stock::VerifyStock,
 }
