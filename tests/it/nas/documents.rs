@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// S-22: larger than any buffer on its way.
 pub(crate) async fn a_document_comes_whole_and_under_a_name_of_ours(deployment: Deployment) {
     let case = Case::with_nas(deployment).await;
-    let bytes: Vec<u8> = (0..3_000_000_u32).map(|i| (i * i >> 7) as u8).collect();
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
     let answer = read(case.upload_request(ANNE, "Facture été 42.JPG", &bytes)).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     let shown = answer.json();
