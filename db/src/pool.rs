@@ -68,10 +68,11 @@ impl Db {
                     .test_before_acquire(false)
                     // On a full disk SQLite ends the transaction by itself, and sqlx, whose own
                     // rollback then fails, takes it for open for ever: replace the connection.
-                    // The ping waits for the rollback of a transaction that was just dropped.
+                    // The statement waits for the rollback of a transaction that was just dropped,
+                    // and ends what `write_unflushed` began, however that ended.
                     .after_release(|connection, _| {
                         Box::pin(async move {
-                            connection.ping().await?;
+                            connection.execute("PRAGMA synchronous = FULL").await?;
                             Ok(!connection.is_in_transaction())
                         })
                     })
@@ -185,6 +186,25 @@ impl Db {
         }
     }
 
+    /// The same, but does not wait for the disk: everybody sees it at once, it lasts from the next
+    /// write on that does wait, and a server or machine that dies before then forgets it, though
+    /// never something later. Only for what is found out and done again. On PostgreSQL the statement
+    /// says so itself, with `{unflushed}`.
+    pub async fn write_unflushed(
+        &self,
+        sql: &'static Sql,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, Error> {
+        match &self.pools {
+            Pools::Sqlite { writer, .. } => {
+                let mut connection = writer.acquire().await?;
+                connection.execute("PRAGMA synchronous = NORMAL").await?;
+                sqlite_rows(&mut *connection, sql, values).await
+            }
+            Pools::Postgres(pool) => postgres_rows(pool, sql, values).await,
+        }
+    }
+
     /// Runs one writing statement as a transaction of its own; returns how many rows it touched.
     pub async fn execute(&self, sql: &'static Sql, values: Vec<Value>) -> Result<u64, Error> {
         match &self.pools {
@@ -233,4 +253,41 @@ pub(crate) async fn postgres_rows<'c>(
 ) -> Result<Vec<Row>, Error> {
     let query = sqlx::query_with(sql.text(Dialect::Postgres), value::postgres(values)?);
     Ok(query.fetch_all(executor).await?.into_iter().map(Row::Postgres).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Db, Settings};
+    use crate::{Sql, args};
+    use std::time::Duration;
+
+    /// What is acknowledged after a write that did not wait for the disk has reached it again.
+    #[tokio::test]
+    async fn only_an_unflushed_write_does_not_wait_for_the_disk() {
+        static HOW: Sql = Sql::both("PRAGMA synchronous");
+        static SLOW: Sql = Sql::both(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) \
+             SELECT max(i) FROM n",
+        );
+        let dir = std::env::temp_dir().join(format!("relais-db-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&dir).expect("a temporary directory");
+        let url = format!("sqlite://{}", dir.join("r.db").display()).parse().expect("a URL");
+        let settings = Settings { url, connections: 2, acquire: Duration::from_secs(30) };
+        let db = Db::open(&settings).await.expect("it opens");
+        let how = async |unflushed: bool| {
+            let rows = match unflushed {
+                true => db.write_unflushed(&HOW, args![]).await,
+                false => db.write(&HOW, args![]).await,
+            };
+            rows.expect("it answers")[0].get::<i64>("synchronous").expect("a number")
+        };
+        const NORMAL_AND_FULL: (i64, i64) = (1, 2);
+        assert_eq!((how(true).await, how(false).await), NORMAL_AND_FULL);
+        // Given up half way, it is over as well.
+        let slow = db.write_unflushed(&SLOW, args![]);
+        assert!(tokio::time::timeout(Duration::from_millis(20), slow).await.is_err());
+        assert_eq!(how(false).await, NORMAL_AND_FULL.1);
+        db.close().await;
+        let _ = std::fs::remove_dir_all(dir);
+    }
 }

@@ -9,6 +9,7 @@
 //! | `{lock}` | `FOR UPDATE` | nothing: a writing transaction is alone |
 //! | `{by jobs_leased}` | nothing: it knows how many rows there are | `INDEXED BY jobs_leased` |
 //! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` | nothing |
+//! | `{unflushed}` | true, and its commit waits for no disk | true: see [`crate::Db::write_unflushed`] |
 
 use std::sync::OnceLock;
 
@@ -47,11 +48,14 @@ impl Sql {
     }
 }
 
+/// Evaluated once per statement, and in force until the end of its transaction.
+const UNFLUSHED: &str = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'";
 const SQLITE_TIME: &str = "'%Y-%m-%dT%H:%M:%fZ'";
 
 fn postgres(text: &str) -> String {
     let text = text
         .replace("{now}", "statement_timestamp()")
+        .replace("{unflushed}", UNFLUSHED)
         .replace("{lock}", "FOR UPDATE")
         .replace("{skip locked}", "FOR UPDATE SKIP LOCKED");
     let text = replace_marked(&text, "{by ", "}", |_| String::new());
@@ -64,6 +68,7 @@ fn postgres(text: &str) -> String {
 fn sqlite(text: &str) -> String {
     let text = text
         .replace("{now}", &format!("strftime({SQLITE_TIME}, 'now')"))
+        .replace("{unflushed}", "TRUE")
         .replace("{lock}", "")
         .replace("{skip locked}", "");
     let text = replace_marked(&text, "{by ", "}", |index| format!("INDEXED BY {index}"));

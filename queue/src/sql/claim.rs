@@ -30,14 +30,16 @@ macro_rules! claimable {
     };
 }
 
-/// $3 worker, $4 lease in ms.
+/// $3 worker, $4 lease in ms, $5 by how much the token grows. A claim does not wait for the disk: a
+/// server that dies may forget it, and the job is claimed anew. The step differs from claim to claim,
+/// so that the forgotten holder, which may still run, does not hold the next one's token.
 macro_rules! claim {
     ($where:expr) => {
         concat!(
-            "UPDATE jobs SET state = 'running', attempt = attempt + 1, token = token + 1, \
+            "UPDATE jobs SET state = 'running', attempt = attempt + 1, token = token + $5, \
              lease_holder = $3, lease_until = {after $4}, started_at = {now}, \
              progress_done = NULL, progress_total = NULL, cancel_at = NULL, cancel_by = NULL \
-             WHERE ",
+             WHERE {unflushed} AND ",
             $where,
             " RETURNING id, token, kind, version, queue, payload, attempt, max_attempts, crashes, \
              principal, lane, lane_seq, trace, created_at, timeout_ms, checkpoint, rank"
@@ -45,7 +47,7 @@ macro_rules! claim {
     };
 }
 
-/// $1 queue, $2 limit, $3 worker, $4 lease in ms. On SQLite the store's clock is that of the process
+/// $1 queue, $2 limit, and as above. On SQLite the store's clock is that of the process
 /// that asks, so a job that one with a fast clock made ready still waits for its time.
 pub(super) static SCAN: Sql = Sql::both(concat!(
     "WITH picked AS MATERIALIZED (SELECT id FROM jobs WHERE ",
@@ -75,8 +77,8 @@ static IS_PAUSED: Sql = Sql::both(
 impl Record {
     pub(super) async fn claim_by_scan(&self, claim: &Claim) -> Result<Vec<Claimed>, Error> {
         let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
-        let values = args![&claim.queue, limit, &claim.worker, millis(claim.lease)];
-        in_order(&self.db.write(&SCAN, values).await?)
+        let values = args![&claim.queue, limit, &claim.worker, millis(claim.lease), step()];
+        in_order(&self.db.write_unflushed(&SCAN, values).await?)
     }
 
     /// Claims what the index proposes. An index that knows nothing is filled from the record, an
@@ -117,8 +119,8 @@ impl Record {
 
     async fn claim_ids(&self, claim: &Claim, mut ids: Vec<Uuid>) -> Result<Vec<Claimed>, Error> {
         ids.sort_unstable();
-        let values = args![&claim.queue, ids, &claim.worker, millis(claim.lease)];
-        in_order(&self.db.write(&PROPOSED, values).await?)
+        let values = args![&claim.queue, ids, &claim.worker, millis(claim.lease), step()];
+        in_order(&self.db.write_unflushed(&PROPOSED, values).await?)
     }
 
     /// Shows the index the first `limit` ready jobs; returns whether there were any.
@@ -127,6 +129,12 @@ impl Record {
         let entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         Ok(!entries.is_empty() && index.add(queue, &entries).await.is_ok())
     }
+}
+
+/// 1 to 65 536.
+fn step() -> i64 {
+    let [low, high, ..] = Uuid::new_v4().into_bytes();
+    1 + i64::from(u16::from_le_bytes([low, high]))
 }
 
 /// `RETURNING` promises no order; the queue does.

@@ -139,6 +139,32 @@ impl Record {
         Ok(enqueued)
     }
 
+    /// Whether one statement does all: no lane to number, no key to look for, nothing else to write.
+    pub(super) fn is_plain(&self, jobs: &[NewJob]) -> bool {
+        let known = self.known_queues.read().unwrap_or_else(PoisonError::into_inner);
+        jobs.len() <= STEP
+            && jobs.iter().all(|job| {
+                job.lane.is_none()
+                    && job.unique == Unique::No
+                    && job.attributes.is_empty()
+                    && known.contains(&job.queue)
+            })
+    }
+
+    /// Puts plain jobs in: one round trip, which is a transaction by itself.
+    pub(super) async fn insert_plain(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
+        super::limits::check(jobs, self.max_payload_bytes)?;
+        let step: Vec<Placed<'_>> =
+            jobs.iter().map(|job| Placed { job, lane_seq: None, behind: false }).collect();
+        let rows = self.db.write(&INSERT, columns(self.db.dialect(), &step)).await?;
+        let inserted: Vec<Moved> = rows.iter().map(moved).collect::<Result<_, _>>()?;
+        Self::ring(&self.bell, &inserted);
+        let mut new: HashSet<Uuid> = inserted.iter().map(|moved| moved.entry.id).collect();
+        // What is there already has the same id: nothing else can be in the way.
+        let put_in = |job: &NewJob| Enqueued { id: job.id, created: new.remove(&job.id) };
+        Ok(jobs.iter().map(put_in).collect())
+    }
+
     /// Keeps the names of queues that this process sees for the first time.
     async fn note_queues(&self, tx: &mut Tx, jobs: &[NewJob]) -> Result<(), Error> {
         let new: BTreeSet<&str> = {
@@ -241,16 +267,17 @@ async fn insert_step(
 ) -> Result<(), Error> {
     let has_lanes = step.iter().any(|placed| placed.job.lane.is_some());
     let sql = if has_lanes { &INSERT_LANES } else { &INSERT };
-    let values = match tx.dialect() {
-        Dialect::Postgres => arrays(step),
-        Dialect::Sqlite => {
-            args![serde_json::to_string(step).expect("a job is plain data")]
-        }
-    };
-    for row in tx.rows(sql, values).await? {
+    for row in tx.rows(sql, columns(tx.dialect(), step)).await? {
         inserted.push(moved(&row)?);
     }
     Ok(())
+}
+
+fn columns(dialect: Dialect, step: &[Placed<'_>]) -> Vec<Value> {
+    match dialect {
+        Dialect::Postgres => arrays(step),
+        Dialect::Sqlite => args![serde_json::to_string(step).expect("a job is plain data")],
+    }
 }
 
 /// In the order of [`tuples`].

@@ -168,6 +168,9 @@ impl Record {
     /// One transaction for one call.
     async fn enqueue_alone(&self, jobs: &[NewJob]) -> Answer {
         retry_collisions!(async {
+            if self.is_plain(jobs) {
+                return self.insert_plain(jobs).await;
+            }
             let mut tx = self.db.begin().await?;
             let enqueued = self.insert(&mut tx, jobs).await?;
             tx.commit().await?;
@@ -212,6 +215,9 @@ impl Record {
     }
 
     async fn try_together(&self, jobs: &[NewJob]) -> Result<Option<Vec<Enqueued>>, Error> {
+        if self.is_plain(jobs) {
+            return self.insert_plain(jobs).await.map(Some);
+        }
         let mut tx = self.db.begin().await?;
         let inserted = tokio::time::timeout(PATIENCE, self.insert(&mut tx, jobs)).await;
         let Ok(enqueued) = inserted else { return Ok(None) };

@@ -5,7 +5,7 @@ use super::stage::{QUEUE, Stage, done, finish, job, put, take, take_one, until};
 use db::{Sql, args};
 use queue::{Filter, NewJob, Page, State};
 use std::time::Duration;
-use tests::stores::{Deployment, Postgres};
+use tests::stores::{Deployment, Postgres, signal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_postgres_is_found_again_and_nothing_is_lost() {
@@ -86,6 +86,38 @@ async fn an_outage_fails_calls_at_once_for_the_moment_and_leaves_none_half_in() 
     for id in accepted {
         assert!(stage.get(id).await.unwrap().is_some());
     }
+    stage.close().await;
+}
+
+/// A claim waits for no disk. A server that dies may have forgotten it, and gives the job to somebody
+/// else: its first holder, which still runs, is nobody then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_a_killed_server_forgot_gives_its_holder_no_right() {
+    static WRITER: Sql =
+        Sql::both("SELECT pid::bigint FROM pg_stat_activity WHERE backend_type = 'walwriter'");
+    if !Deployment::Postgres.is_chosen() {
+        return;
+    }
+    let server = Postgres::start_private().await;
+    let mut stores = Deployment::Embedded.fresh().await;
+    stores.database_url = server.fresh_database().await;
+    let stage = Stage::on(stores).await;
+    let id = put(&stage, job()).await;
+    let writer = stage.db().read_one(&WRITER, args![]).await.unwrap().unwrap();
+    let writer = u32::try_from(writer.get::<i64>("pid").unwrap()).unwrap();
+    assert!(signal(writer, "STOP"));
+    let forgotten = take_one(&stage).await;
+    server.kill9();
+    assert!(signal(writer, "KILL"));
+    server.start().await;
+    until("it answers again", async || stage.ping().await.is_ok()).await;
+    let row = stage.get(id).await.unwrap().unwrap();
+    assert_eq!((row.state, row.attempt), (State::Ready, 0), "the claim was on the disk");
+    let holder = take_one(&stage).await;
+    assert_eq!(holder.ticket.id, id);
+    let late = stage.finish(&[(forgotten.ticket, done())]).await.unwrap();
+    assert!(late.is_empty(), "{late:?} was not held");
+    finish(&stage, holder.ticket, done()).await;
     stage.close().await;
 }
 
