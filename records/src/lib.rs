@@ -3,6 +3,7 @@
 
 mod digest;
 mod json;
+pub mod documents;
 pub mod keys;
 pub mod requests;
 pub mod seed;

@@ -15,7 +15,7 @@ use std::fmt;
 pub const DEMO: &str = include_str!("../demo.json");
 
 /// What a key may be allowed.
-pub const SCOPES: [&str; 3] = ["jobs:read", "jobs:write", "admin"];
+pub const SCOPES: [&str; 4] = ["jobs:read", "jobs:write", "nas", "admin"];
 
 /// How many rows of each table were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
