@@ -25,10 +25,11 @@ mod window;
 
 pub use deliver::{Delivery, Meter, Outcome};
 pub use diagnose::Diagnosis;
+pub(crate) use diagnose::alert_changed_key;
 pub use session::Session;
 pub use settings::{Settings, Target};
 pub use stage::{Source, Stage};
-pub use trust::{HostKey, offered};
+pub use trust::HostKey;
 pub use verdict::{Code, Error};
 pub use window::Window;
 

@@ -52,8 +52,8 @@ pub(super) fn ask(dir: &Dir, what: &str) -> Vec<String> {
 
 /// R-001-31, and the file that pins everything else.
 fn remote_shell(nas: &Nas, dir: &Dir) -> String {
-    let (ssh, config) = (&nas.settings().ssh, dir.config().display());
-    format!("{ssh} -o BatchMode=yes -o ConnectTimeout=30 -F {config}")
+    let (ssh, config) = (&nas.settings().ssh, dir.config());
+    format!("{ssh} -o BatchMode=yes -o ConnectTimeout=30 -F {}", config.display())
 }
 
 fn target_folder(target: &Target) -> String {

@@ -8,8 +8,6 @@ pub(super) const FORMAT: &str = "--out-format=R|%i|%l|%n";
 pub(super) struct Item {
     /// It is there with this content, whatever else of it differs.
     pub(super) is_same: bool,
-    /// It is there, with other content.
-    pub(super) is_other: bool,
     pub(super) name: String,
 }
 
@@ -19,9 +17,7 @@ pub(super) fn item(line: &str) -> Option<Item> {
     let (_, name) = rest.split_once('|')?;
     let mut marks = what.bytes();
     let (change, kind) = (marks.next()?, marks.next()?);
-    let is_same = change == b'.';
-    let is_other = !is_same && !what.contains('+');
-    (kind == b'f').then(|| Item { is_same, is_other, name: unescaped(name) })
+    (kind == b'f').then(|| Item { is_same: change == b'.', name: unescaped(name) })
 }
 
 /// Bytes that have gone through so far, of a line such as `  1,234,567  12%  1.20MB/s …`; the
@@ -75,11 +71,11 @@ mod tests {
 
     #[test]
     fn lines_of_files_are_read_whatever_the_name() {
-        let read = |line: &str| item(line).map(|item| (item.is_same, item.is_other, item.name));
-        assert_eq!(read("R|<f+++++++++|20000|a b|c"), Some((false, false, "a b|c".to_owned())));
-        assert_eq!(read("R|<fc........|20000|x\\#012y"), Some((false, true, "x\ny".to_owned())));
-        assert_eq!(read("R|.f         |3|\\#134#012"), Some((true, false, "\\#012".to_owned())));
-        assert_eq!(read("R|.f..t......|3|é\\#"), Some((true, false, "é\\#".to_owned())));
+        let read = |line: &str| item(line).map(|item| (item.is_same, item.name));
+        assert_eq!(read("R|<f+++++++++|20000|a b|c"), Some((false, "a b|c".to_owned())));
+        assert_eq!(read("R|<fc........|20000|x\\#012y"), Some((false, "x\ny".to_owned())));
+        assert_eq!(read("R|.f         |3|\\#134#012"), Some((true, "\\#012".to_owned())));
+        assert_eq!(read("R|.f..t......|3|é\\#"), Some((true, "é\\#".to_owned())));
         assert_eq!(read("R|.d         |3|./"), None);
         assert_eq!(read("Number of files: 3"), None);
     }

@@ -4,7 +4,7 @@
 use super::argv::{self, ALIAS};
 use super::group::Group;
 use super::process::{self, Ended};
-use super::{Code, Error, Nas, Target, texts};
+use super::{Code, Error, Nas, Source, Stage, Target, stage, texts};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -27,10 +27,18 @@ const POLITE: Duration = Duration::from_millis(500);
 pub(super) struct Dir(PathBuf);
 
 impl Dir {
-    fn make(below: &Path) -> io::Result<Self> {
+    pub(super) fn make(below: &Path) -> io::Result<Self> {
         let path = below.join(format!("relais-nas-{:08x}", rand::random::<u32>()));
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
+    }
+
+    pub(super) fn remove(&self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
     }
 
     pub(super) fn config(&self) -> PathBuf {
@@ -64,27 +72,28 @@ pub struct Session {
     pub(super) nas: Arc<Nas>,
     pub(super) target: Target,
     pub(super) dir: Dir,
+    spool: PathBuf,
     pub(super) group: Group,
     master: Child,
     errors: JoinHandle<String>,
 }
 
 impl Session {
-    /// Connects, with the host keys that are trusted, one `type key` each; `also` is a folder
-    /// that is to vanish with the session, should this process die.
+    /// Connects, with the host keys that are trusted, one `type key` each.
     pub async fn open(
         nas: &Arc<Nas>,
         keys: &[String],
         connect: Duration,
-        also: Option<&Path>,
     ) -> Result<Self, Error> {
         let target = nas.target().cloned();
         let target = target.ok_or_else(|| Error::new(Code::Local, texts::NOT_CONFIGURED))?;
         nas.check_rsync().await?;
         check_key(nas.settings().key_file.as_deref())?;
         let dir = Dir::make(&nas.settings().run_dir).map_err(local)?;
-        let dirs: Vec<&Path> = std::iter::once(dir.0.as_path()).chain(also).collect();
-        let group = Group::start(&dirs).map_err(local)?;
+        let (uploads, run_dir) = (&nas.settings().uploads, &nas.settings().run_dir);
+        // Both go with the group, also if this process is killed.
+        let spool = stage::spool(uploads, run_dir).map_err(local)?;
+        let group = Group::start(&[&dir.0, &spool]).map_err(local)?;
         let known: String = keys.iter().map(|key| format!("{ALIAS} {key}\n")).collect();
         dir.write(&dir.known_hosts(), known.as_bytes()).map_err(local)?;
         let config = argv::ssh_config(nas, &target, &dir);
@@ -93,7 +102,7 @@ impl Session {
         command.args(argv::master(&dir, connect)).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut master = command.spawn().map_err(local)?;
         let errors = tokio::spawn(process::kept(master.stderr.take().expect("it was piped")));
-        let mut session = Self { nas: Arc::clone(nas), target, dir, group, master, errors };
+        let mut session = Self { nas: Arc::clone(nas), target, dir, spool, group, master, errors };
         let stands = tokio::time::timeout(connect + SIGN_IN, session.until_it_stands()).await;
         stands.unwrap_or_else(|_| Err(Error::new(Code::Timeout, texts::TOO_SLOW)))?;
         Ok(session)
@@ -115,6 +124,21 @@ impl Session {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Gets documents ready to be sent.
+    pub async fn stage(&self, sources: Vec<Source>) -> Result<Arc<Stage>, Error> {
+        self.stage_from(self.nas.settings().uploads.clone(), sources).await
+    }
+
+    pub(super) async fn stage_from(
+        &self,
+        uploads: PathBuf,
+        sources: Vec<Source>,
+    ) -> Result<Arc<Stage>, Error> {
+        let spool = self.spool.clone();
+        let fill = tokio::task::spawn_blocking(move || Stage::fill(&uploads, &spool, sources));
+        fill.await.map_err(local)?.map(Arc::new).map_err(local)
     }
 
     pub(super) async fn run(

@@ -7,10 +7,11 @@ use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, linkat, openat2};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A document to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,45 +55,30 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A folder for documents that are below `uploads`.
-    pub fn new(uploads: &Path, run_dir: &Path) -> std::io::Result<Self> {
-        let name = format!(".relais-nas-{:08x}", rand::random::<u32>());
-        let make = |below: &Path| {
-            let dir = below.join(&name);
-            DirBuilder::new().mode(0o700).create(&dir).map(|()| dir)
-        };
-        // Beside the files they can be linked; a folder that only others may write to is copied.
-        let dir = make(uploads).or_else(|_| make(run_dir))?;
-        Ok(Self { uploads: uploads.to_owned(), dir, files: Vec::new(), refused: Vec::new() })
+    /// Opens documents below `uploads` and links them in a new folder in `spool`.
+    pub(super) fn fill(uploads: &Path, spool: &Path, sources: Vec<Source>) -> io::Result<Self> {
+        let dir = spool.join(format!("{:08x}", rand::random::<u32>()));
+        DirBuilder::new().mode(0o700).create(&dir)?;
+        let (files, refused) = (Vec::new(), Vec::new());
+        let mut stage = Self { uploads: uploads.to_owned(), dir, files, refused };
+        for source in sources {
+            let id = source.id;
+            match stage.staged(source) {
+                Ok(staged) => stage.files.push(staged),
+                Err(why) => stage.refused.push((id, why)),
+            }
+        }
+        Ok(stage)
     }
 
     /// Where it is.
-    pub fn dir(&self) -> &Path {
+    pub(super) fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// Bytes of all documents that can be sent.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
-    }
-
-    /// Opens and links documents, in place of those it had.
-    pub fn fill(&mut self, sources: Vec<Source>) {
-        self.clear();
-        for source in sources {
-            let id = source.id;
-            match self.staged(source) {
-                Ok(staged) => self.files.push(staged),
-                Err(why) => self.refused.push((id, why)),
-            }
-        }
-    }
-
-    fn clear(&mut self) {
-        self.refused.clear();
-        for file in self.files.drain(..) {
-            let _ = std::fs::remove_file(self.dir.join(&file.source.name));
-        }
     }
 
     fn staged(&self, source: Source) -> Result<Staged, &'static str> {
@@ -114,11 +100,11 @@ impl Stage {
         Ok(Staged { source, size: identity.size, is_linked, identity })
     }
 
-    /// The content's SHA-256 as 64 hexadecimal digits, if the file has not changed since it was
-    /// opened, and is still the one with its name in the uploads folder.
-    pub(super) fn proof(&self, file: &Staged) -> Option<String> {
-        let digest = digest(&self.dir.join(&file.source.name)).ok()?;
-        Some(digest).filter(|_| self.is_unchanged(file))
+    /// The SHA-256 of each document, 64 hexadecimal digits; `None` if it cannot be read, or once
+    /// nobody waits for them any more.
+    pub(super) fn digests(&self, over: &AtomicBool) -> Vec<Option<String>> {
+        let digest = |file: &Staged| digest(&self.dir.join(&file.source.name), over).ok();
+        self.files.iter().map(digest).collect()
     }
 
     /// Whether the file is still the one that was opened.
@@ -135,6 +121,16 @@ impl Drop for Stage {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+/// A private folder for stages: beside the files, so that they can be linked; or where only others
+/// may write there, in `run_dir`, and then they are copied.
+pub(super) fn spool(uploads: &Path, run_dir: &Path) -> io::Result<PathBuf> {
+    let make = |below: &Path| {
+        let dir = below.join(format!(".relais-nas-{:08x}", rand::random::<u32>()));
+        DirBuilder::new().mode(0o700).create(&dir).map(|()| dir)
+    };
+    make(uploads).or_else(|_| make(run_dir))
 }
 
 /// One component, without what a terminal or an option parser would take for its own.
@@ -171,11 +167,11 @@ fn link(file: &File, path: &Path) -> Result<(), Errno> {
     linkat(rustix::fs::CWD, open, rustix::fs::CWD, path, AtFlags::SYMLINK_FOLLOW)
 }
 
-fn copy(mut from: File, path: &Path) -> std::io::Result<()> {
+fn copy(mut from: File, path: &Path) -> io::Result<()> {
     let found = from.metadata()?;
     let mut options = std::fs::OpenOptions::new();
     let mut to = options.write(true).create_new(true).mode(found.mode() & 0o777).open(path)?;
-    std::io::copy(&mut from, &mut to)?;
+    io::copy(&mut from, &mut to)?;
     to.set_modified(found.modified()?)
 }
 
@@ -190,12 +186,13 @@ fn identity(path: &Path) -> Option<Identity> {
     })
 }
 
-fn digest(path: &Path) -> std::io::Result<String> {
+fn digest(path: &Path, over: &AtomicBool) -> io::Result<String> {
     use std::fmt::Write as _;
     let (mut file, mut digest) = (File::open(path)?, Sha256::new());
     let mut buffer = vec![0; 128 * 1_024];
     loop {
         match file.read(&mut buffer)? {
+            _ if over.load(Ordering::Relaxed) => return Err(io::ErrorKind::Interrupted.into()),
             0 => break,
             read => digest.update(&buffer[..read]),
         }

@@ -27,6 +27,7 @@ pub(super) const KEY_FILE: &str = "fichier de clé absent, illisible ou lisible 
 pub(super) const UNKNOWN_KEY: &str = "clé d'hôte inconnue (relais nas trust)";
 pub(super) const CHANGED_KEY: &str = "la clé d'hôte a changé (relais nas trust)";
 pub(super) const REFUSED: &str = "option refusée par le NAS";
+pub(super) const NO_KEYS: &str = "le NAS n'a montré aucune clé d'hôte";
 pub(super) const TOO_SLOW: &str = "délai dépassé";
 
 /// R-001-20: what failed, after the fixed beginning.
