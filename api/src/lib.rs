@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod dead;
 mod delivery;
+mod documents;
 mod error;
 mod events;
 mod feed;
@@ -17,6 +18,7 @@ mod idempotency;
 mod jobs;
 mod limits;
 mod load;
+mod nas;
 mod observe;
 mod openapi;
 mod pauses;
@@ -34,7 +36,7 @@ pub use dead::DeadJobs;
 pub use pauses::PauseShown;
 pub use queues::Queues;
 pub use server::serve;
-pub use settings::Settings;
+pub use settings::{Nas, Settings};
 pub use workers::Workers;
 
 use ::jobs::Catalog;
@@ -130,6 +132,8 @@ impl Route {
 fn routes() -> Vec<Route> {
     [
         ventes::routes(),
+        nas::routes(),
+        documents::routes(),
         jobs::routes(),
         queues::routes(),
         pauses::routes(),

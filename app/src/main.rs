@@ -80,7 +80,8 @@ async fn run(
         Command::Seed { file } => {
             let text = read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
             let db = store::open_record(&settings, Patience::None).await?;
-            let loaded = seed::load(&db, &text).await?;
+            let uploads = &settings.nas.uploads_dir;
+            let loaded = seed::load_with(&db, &text, Some(uploads)).await?;
             terminal::print(&format!("loaded: {loaded}"))?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -176,7 +177,7 @@ fn api_state(
     let api = api::Settings {
         wait: settings.api.wait,
         // What a client may ask for is never less than what it gets unasked.
-        wait_max: defaults.wait_max.max(settings.api.wait),
+        wait_max: defaults.wait_max.max(settings.api.wait).max(settings.nas.run_wait),
         requests_per_minute: settings.limits.requests_per_minute,
         unfinished_per_principal: settings.limits.unfinished_per_principal,
         max_body_bytes: settings.limits.body_bytes,
@@ -185,6 +186,15 @@ fn api_state(
         max_connections: settings.api.max_connections,
         shutdown_grace: settings.api.shutdown,
         redis_prefix: format!("{}:", settings.redis.prefix),
+        nas: api::Nas {
+            host: settings.nas.host.clone(),
+            has_user: settings.nas.user.is_some(),
+            path: settings.nas.path.clone(),
+            public: settings.nas.public,
+            uploads: settings.nas.uploads_dir.clone(),
+            document_bytes: settings.nas.document_bytes,
+            run_wait: settings.nas.run_wait,
+        },
         ..defaults
     };
     let redis = store::limiter(settings);

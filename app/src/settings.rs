@@ -23,6 +23,7 @@ use queue::schedule::Definition;
 use reader::Reader;
 use secrecy::SecretString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything configuration decides.
@@ -99,6 +100,10 @@ pub(crate) struct Nas {
     pub(crate) host: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) path: Option<String>,
+    pub(crate) public: bool,
+    pub(crate) uploads_dir: PathBuf,
+    pub(crate) document_bytes: u64,
+    pub(crate) run_wait: Duration,
 }
 
 impl Nas {
@@ -164,6 +169,10 @@ impl Settings {
                 host: from.parsed("nas.host", rules::nas_host),
                 user: from.parsed("nas.user", rules::nas_user),
                 path: from.parsed("nas.path", rules::nas_path),
+                public: from.flag("nas.public"),
+                uploads_dir: from.parsed("nas.uploads_dir", rules::folder),
+                document_bytes: from.number("nas.document_bytes", 1_024..=1_099_511_627_776),
+                run_wait: seconds(&mut from, "nas.run_wait_seconds", 0, 60),
             },
             schedules: schedules::read(&mut from, catalog),
         };

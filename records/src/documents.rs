@@ -2,8 +2,10 @@
 //! (S-10): what somebody may not see is not there for them.
 
 mod counts;
+pub mod files;
 mod names;
 mod store;
+pub mod texts;
 mod transfer;
 
 pub use counts::{Counts, counts};

@@ -6,7 +6,7 @@ use db::DatabaseUrl;
 use redis::IntoConnectionInfo;
 use secrecy::SecretString;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -90,6 +90,16 @@ pub(super) fn nas_user(text: &str) -> Result<Option<String>, String> {
 pub(super) fn nas_path(text: &str) -> Result<Option<String>, String> {
     let fine = text.starts_with('/') && text.len() <= 4_096 && !text.chars().any(char::is_control);
     optional(text, fine, "an absolute folder, such as /volume1/factures")
+}
+
+/// A folder that may not exist yet.
+pub(super) fn folder(text: &str) -> Result<PathBuf, String> {
+    let fine = !text.trim().is_empty() && !text.chars().any(char::is_control);
+    let path = PathBuf::from(text);
+    match fine && (path.is_dir() || !path.exists()) {
+        true => Ok(path),
+        false => Err("a folder, such as ./data/uploads".to_owned()),
+    }
 }
 
 fn optional(text: &str, fine: bool, allowed: &str) -> Result<Option<String>, String> {
