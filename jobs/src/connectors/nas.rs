@@ -51,9 +51,20 @@ pub struct Nas {
     rsync: OnceCell<()>,
 }
 
+/// None.
+impl Default for Nas {
+    fn default() -> Self {
+        Self::new(Settings::default())
+    }
+}
+
 impl Nas {
     /// The server that the settings name, if they do.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(mut settings: Settings) -> Self {
+        // Programs are started elsewhere.
+        if let Ok(absolute) = std::path::absolute(&settings.uploads) {
+            settings.uploads = absolute;
+        }
         let target = settings.target();
         Self { settings, target, is_restricted: AtomicBool::new(false), rsync: OnceCell::new() }
     }

@@ -3,12 +3,13 @@
 //! happens to a name in the uploads folder afterwards, what is sent is the file that was opened.
 
 use super::texts;
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, linkat, openat2};
+use records::documents::files;
+use rustix::fs::{AtFlags, linkat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File};
-use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -141,24 +142,11 @@ fn is_fine(name: &str) -> bool {
 
 /// Opens a regular file below a folder; no component may be a link.
 fn open_below(uploads: &Path, stored: &str) -> Result<File, &'static str> {
-    let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let below = rustix::fs::open(uploads, folder, Mode::empty()).map_err(|_| texts::MISSING)?;
-    // A FIFO is opened without waiting for somebody to write to it, and then refused.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let opened: Result<OwnedFd, Errno> =
-        openat2(&below, stored, flags, Mode::empty(), resolve);
-    let file = File::from(opened.map_err(|error| match error {
-        Errno::NOENT | Errno::NOTDIR => texts::MISSING,
-        Errno::LOOP | Errno::XDEV | Errno::NXIO => texts::NOT_REGULAR,
-        Errno::NAMETOOLONG | Errno::INVAL => texts::BAD_NAME,
+    files::open(uploads, stored).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => texts::MISSING,
+        ErrorKind::InvalidInput => texts::NOT_REGULAR,
         _ => texts::UNREADABLE,
-    })?);
-    match file.metadata() {
-        Ok(found) if found.is_file() => Ok(file),
-        Ok(_) => Err(texts::NOT_REGULAR),
-        Err(_) => Err(texts::UNREADABLE),
-    }
+    })
 }
 
 /// The open file itself, whatever its name has become.
@@ -187,18 +175,14 @@ fn identity(path: &Path) -> Option<Identity> {
 }
 
 fn digest(path: &Path, over: &AtomicBool) -> io::Result<String> {
-    use std::fmt::Write as _;
     let (mut file, mut digest) = (File::open(path)?, Sha256::new());
     let mut buffer = vec![0; 128 * 1_024];
     loop {
         match file.read(&mut buffer)? {
-            _ if over.load(Ordering::Relaxed) => return Err(io::ErrorKind::Interrupted.into()),
+            _ if over.load(Ordering::Relaxed) => return Err(ErrorKind::Interrupted.into()),
             0 => break,
             read => digest.update(&buffer[..read]),
         }
     }
-    Ok(digest.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a String takes everything");
-        hex
-    }))
+    Ok(files::hex(&digest.finalize()))
 }
