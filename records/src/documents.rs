@@ -9,7 +9,7 @@ pub mod texts;
 mod transfer;
 
 pub use counts::{Counts, counts};
-pub use names::{MAX_NAME, extension, nas_name, original_name, stored_path};
+pub use names::{MAX_NAME, NasName, extension, nas_name, original_name, stored_path};
 pub use store::{Deleted, NewDocument, delete_in, get, insert_in, known, list};
 pub use transfer::{Sent, by_ids, claim_in, mark_synced_in, pending_ids, release_in, request_in};
 

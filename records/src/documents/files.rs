@@ -1,7 +1,7 @@
 //! Files of documents, below the uploads folder: opened part by part, through no link, and only
 //! regular ones (S-22). What lies there may have been put there by anybody.
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::fs::File;
@@ -23,18 +23,7 @@ pub struct Content {
 /// `NotFound` if there is none; `InvalidInput` if what is there is a link, a pipe or anything else
 /// but a regular file, or lies behind a link.
 pub fn open(uploads: &Path, stored: &str) -> io::Result<File> {
-    super::stored_path(stored).map_err(|wrong| io::Error::new(ErrorKind::InvalidInput, wrong))?;
-    let folder = OFlags::DIRECTORY | OFlags::CLOEXEC;
-    // Links on the way to the uploads folder are the operator's.
-    let mut place: OwnedFd = openat(CWD, uploads, folder, Mode::empty())?;
-    let (folders, name) = match stored.rsplit_once('/') {
-        Some((folders, name)) => (folders.split('/').collect(), name),
-        None => (Vec::new(), stored),
-    };
-    for part in folders {
-        let opened = openat(&place, part, folder | OFlags::NOFOLLOW, Mode::empty());
-        place = opened.map_err(linked)?;
-    }
+    let (place, name) = folder_of(uploads, stored)?;
     // A pipe that nobody writes to would keep us waiting.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(openat(&place, name, flags, Mode::empty()).map_err(linked)?);
@@ -42,6 +31,33 @@ pub fn open(uploads: &Path, stored: &str) -> io::Result<File> {
         true => Ok(file),
         false => Err(not_regular()),
     }
+}
+
+/// Removes the file of a document; there may be none.
+///
+/// # Errors
+/// If it lies behind a link, or cannot be removed.
+pub fn remove(uploads: &Path, stored: &str) -> io::Result<()> {
+    let removed = folder_of(uploads, stored)
+        .and_then(|(place, name)| Ok(unlinkat(place, name, AtFlags::empty())?));
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// The folder in which a document's file lies, open, and the file's name there.
+fn folder_of<'s>(uploads: &Path, stored: &'s str) -> io::Result<(OwnedFd, &'s str)> {
+    super::stored_path(stored).map_err(|wrong| io::Error::new(ErrorKind::InvalidInput, wrong))?;
+    let folder = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // Links on the way to the uploads folder are the operator's.
+    let mut place = openat(CWD, uploads, folder, Mode::empty())?;
+    let (folders, name) = stored.rsplit_once('/').unwrap_or(("", stored));
+    for part in folders.split('/').filter(|part| !part.is_empty()) {
+        let opened = openat(&place, part, folder | OFlags::NOFOLLOW, Mode::empty());
+        place = opened.map_err(linked)?;
+    }
+    Ok((place, name))
 }
 
 /// What the file of a document holds; `None` if there is none. Reads all of it.
@@ -89,7 +105,7 @@ fn not_regular() -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{content, open};
+    use super::{content, open, remove};
     use std::io::ErrorKind;
     use std::os::unix::fs::symlink;
 
@@ -110,6 +126,10 @@ mod tests {
         for hidden in ["link", "out/secret", "2024", "../secret", "/etc/passwd"] {
             let kind = open(&uploads, hidden).map_err(|error| error.kind()).err();
             assert_eq!(kind, Some(ErrorKind::InvalidInput), "{hidden}");
+        }
+        assert!(remove(&uploads, "out/secret").is_err() && root.join("secret").exists());
+        for _ in 0..2 {
+            remove(&uploads, "2024/a.jpg").expect("gone, and gone again");
         }
         std::fs::remove_dir_all(root).expect("it was made here");
     }

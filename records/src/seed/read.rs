@@ -4,6 +4,7 @@ mod fields;
 
 use super::{SCOPES, SeedError};
 use crate::json::{View, too_deep, view};
+use crate::documents::{original_name, stored_path};
 use crate::keys::is_id;
 use fields::Fields;
 use rust_decimal::Decimal;
@@ -19,6 +20,7 @@ pub(super) struct File {
     pub(super) terminals: Vec<Placed<Till>>,
     pub(super) articles: Vec<Placed<Article>>,
     pub(super) keys: Vec<Placed<Key>>,
+    pub(super) documents: Vec<Placed<Document>>,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,15 @@ pub(super) struct Key {
     pub(super) scopes: Vec<String>,
 }
 
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) id: i64,
+    /// Below the uploads folder.
+    pub(super) path: String,
+    pub(super) name: String,
+    pub(super) owner: Option<String>,
+}
+
 impl File {
     /// Reads what can be read; `errors` says what cannot.
     pub(super) fn read(json: &str, errors: &mut Vec<String>) -> Result<Self, SeedError> {
@@ -79,17 +90,23 @@ impl File {
         let terminals = top.list("terminaux");
         let articles = top.list("articles");
         let keys = top.list("cles_api");
+        let documents = top.list("documents");
         top.refuse_others();
         file.shops = rows("boutiques", shops, errors, shop);
         file.terminals = rows("terminaux", terminals, errors, till);
         file.articles = rows("articles", articles, errors, article);
         file.keys = rows("cles_api", keys, errors, key);
+        file.documents = rows("documents", documents, errors, document);
         refuse_twice(("boutiques", "id"), &file.shops, errors, |shop| shop.id);
         refuse_twice(("terminaux", "numero_serie"), &file.terminals, errors, |till| {
             till.serial.clone()
         });
         refuse_twice(("articles", "id"), &file.articles, errors, |article| article.id);
         refuse_twice(("cles_api", "cle"), &file.keys, errors, |key| key.id.clone());
+        refuse_twice(("documents", "id"), &file.documents, errors, |document| document.id);
+        refuse_twice(("documents", "fichier"), &file.documents, errors, |document| {
+            document.path.clone()
+        });
         Ok(file)
     }
 }
@@ -178,6 +195,24 @@ fn key(fields: &mut Fields<'_, '_>) -> Option<Key> {
         tracing::warn!(key.id = %id, "the secret of this key is short enough to be guessed");
     }
     Some(Key { id, hash: crate::digest::sha256(&whole), name: name?, scopes: scopes? })
+}
+
+/// Beyond this a client may not read an integer exactly.
+const MAX_DOCUMENT_ID: i64 = (1 << 53) - 1;
+
+fn document(fields: &mut Fields<'_, '_>) -> Option<Document> {
+    let (id, path) = (fields.id("id"), fields.exact_text("fichier"));
+    let (name, owner) = (fields.optional_text("nom_original"), fields.optional_text("proprietaire"));
+    let (id, path, name, owner) = (id?, path?, name?, owner?);
+    if id > MAX_DOCUMENT_ID {
+        fields.error("id", &format!("at most {MAX_DOCUMENT_ID}"));
+    }
+    if let Err(wrong) = stored_path(&path) {
+        fields.error("fichier", wrong);
+    }
+    let name = name.unwrap_or_else(|| path.rsplit('/').next().unwrap_or(&path).to_owned());
+    let name = original_name(&name).map_err(|wrong| fields.error("nom_original", wrong)).ok()?;
+    Some(Document { id, path, name, owner })
 }
 
 fn refuse_twice<T, K: Hash + Eq>(
