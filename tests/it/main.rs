@@ -6,6 +6,7 @@ mod app;
 mod conformance;
 mod faultproxy;
 mod model;
+mod nas_transfer;
 mod outbox;
 mod recipe;
 mod roles;

@@ -14,14 +14,23 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Bytes of a stage that have gone through, as rsync tells.
+/// What rsync tells while it sends a stage.
 #[derive(Debug, Default)]
-pub struct Meter(AtomicU64);
+pub struct Meter {
+    bytes: AtomicU64,
+    literal: AtomicU64,
+}
 
 impl Meter {
-    /// So far.
+    /// Bytes that have gone through so far.
     pub fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that had to be sent because the other side did not have them; known at the end of a
+    /// run of many.
+    pub fn literal(&self) -> u64 {
+        self.literal.load(Ordering::Relaxed)
     }
 }
 
@@ -142,16 +151,19 @@ impl Session {
         let mut count = None;
         let mut line = |line: &str| {
             if let Some(bytes) = output::progress(line) {
-                meter.0.fetch_max(bytes, Ordering::Relaxed);
+                meter.bytes.fetch_max(bytes, Ordering::Relaxed);
             }
             items += u64::from(output::item(line).is_some_and(|item| !item.is_same));
             count = count.or(output::transferred(line));
+            if let Some(literal) = output::literal(line) {
+                meter.literal.fetch_add(literal, Ordering::Relaxed);
+            }
         };
         let ended = match files {
             [file] if single => self.single(stage, file, &mut line).await?,
             _ => self.many(stage, files, Look::Quick, &mut line).await?,
         };
-        meter.0.fetch_max(stage.bytes(), Ordering::Relaxed);
+        meter.bytes.fetch_max(stage.bytes(), Ordering::Relaxed);
         if let Some(count) = count.filter(|count| *count != items) {
             tracing::warn!(nas.files = count, nas.lines = items, "rsync's count is not its list");
         }

@@ -33,8 +33,16 @@ pub(super) fn progress(line: &str) -> Option<u64> {
 
 /// How many files rsync says it has sent.
 pub(super) fn transferred(line: &str) -> Option<u64> {
-    let number = line.strip_prefix("Number of regular files transferred: ")?;
-    number.replace([',', '.'], "").trim().parse().ok()
+    number(line.strip_prefix("Number of regular files transferred: ")?)
+}
+
+/// How many bytes it had to send, because the other side did not have them.
+pub(super) fn literal(line: &str) -> Option<u64> {
+    number(line.strip_prefix("Literal data: ")?.strip_suffix(" bytes")?)
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.replace([',', '.'], "").trim().parse().ok()
 }
 
 /// Of `rsync  version 3.5.0  protocol version 32`; a program that only looks like rsync has none.
@@ -67,7 +75,7 @@ fn unescaped(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{item, progress, transferred, version};
+    use super::{item, literal, progress, transferred, version};
 
     #[test]
     fn lines_of_files_are_read_whatever_the_name() {
@@ -94,5 +102,6 @@ mod tests {
         assert_eq!(version("rsync  version v3.5.0dev  protocol"), Some((3, 5, 0)));
         assert_eq!(version("openrsync: protocol version 29"), None);
         assert_eq!(transferred("Number of regular files transferred: 2,000"), Some(2_000));
+        assert_eq!(literal("Literal data: 47,150,000 bytes"), Some(47_150_000));
     }
 }

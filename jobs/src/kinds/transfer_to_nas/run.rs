@@ -198,7 +198,8 @@ impl<'a> Run<'a> {
             Ok(stage) => stage,
             Err(error) => return Ok(Err(error)),
         };
-        let delivery = match self.deliver(&session, &stage, books).await {
+        let meter = Meter::default();
+        let delivery = match self.deliver(&session, &stage, &meter, books).await {
             Ok(Ok(delivery)) => delivery,
             Ok(Err(error)) => return Ok(Err(error)),
             // The connection goes at once, and with it whatever runs over there.
@@ -209,8 +210,10 @@ impl<'a> Run<'a> {
         let error = delivery.error.clone();
         self.record(batch, &stage, delivery, books).await?;
         let (files, seconds) = (batch.documents.len(), start.elapsed().as_secs_f64());
-        let rate = bytes as f64 / 1e6 / seconds.max(0.001);
-        self.cx.log(format!("{files} documents, {bytes} bytes, {seconds:.2} s, {rate:.1} MB/s"));
+        let (rate, literal) = (bytes as f64 / 1e6 / seconds.max(0.001), meter.literal());
+        self.cx.log(format!(
+            "{files} documents, {bytes} bytes ({literal} new), {seconds:.2} s, {rate:.1} MB/s"
+        ));
         Ok(error.map_or(Ok(()), Err))
     }
 
@@ -229,10 +232,10 @@ impl<'a> Run<'a> {
         &mut self,
         session: &Session,
         stage: &Arc<Stage>,
+        meter: &Meter,
         books: &Books,
     ) -> Result<Result<Delivery, Error>, Failure> {
-        let meter = Meter::default();
-        let delivery = session.deliver(stage, self.job.single, &meter);
+        let delivery = session.deliver(stage, self.job.single, meter);
         tokio::pin!(delivery);
         let mut notes = 0;
         loop {
