@@ -7,6 +7,7 @@ mod crew;
 mod demo;
 mod escape;
 mod listing;
+mod nas;
 mod schedules;
 mod settings;
 mod shutdown;
@@ -70,6 +71,7 @@ async fn run(
             schedules::run(command, &settings, &catalog).await?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Nas(command) => return Ok(nas::run(&command, &settings).await?.into()),
         Command::Migrate => {
             let shutdown = shutdown::on_signals()?.stop;
             let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
@@ -211,6 +213,7 @@ fn start_worker(
     let services = Services {
         engine: Arc::clone(engine),
         sales: settings.sales,
+        nas: settings.nas.server(),
         retention: settings.queue.retention,
     };
     let worker = worker::Settings {

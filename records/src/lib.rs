@@ -5,6 +5,7 @@ mod digest;
 mod json;
 pub mod documents;
 pub mod keys;
+pub mod nas;
 pub mod requests;
 pub mod seed;
 pub mod ventes;

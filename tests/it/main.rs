@@ -7,6 +7,7 @@ mod conformance;
 mod faultproxy;
 mod model;
 mod nas;
+mod nas_transfer;
 mod outbox;
 mod recipe;
 mod roles;

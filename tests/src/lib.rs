@@ -8,6 +8,7 @@ pub mod faultproxy;
 pub mod guardian;
 pub mod recipe;
 pub mod script;
+pub mod sshd;
 pub mod stores;
 
 /// What a job kind finds at the root of its own crate.

@@ -3,6 +3,11 @@
 //! Safe to run twice: rsync sends nothing that is already there, a document is marked only after
 //! the file server proved that it has it, and marking twice changes a time stamp (C-27).
 
+mod books;
+mod run;
+mod site;
+
+use crate::connectors::nas::NOT_CONFIGURED;
 use crate::{Context, Failure, Job, Unique};
 use queue::JobRow;
 use serde::{Deserialize, Serialize};
@@ -82,7 +87,10 @@ impl Job for TransferToNas {
         documents.map(|id| ("document", id.to_string())).collect()
     }
 
-    async fn run(self, _cx: &Context) -> Result<(), Failure> {
-        Err(Failure::permanent("the connector is not there yet"))
+    async fn run(self, cx: &Context) -> Result<(), Failure> {
+        let Some(target) = cx.services.nas.target().cloned() else {
+            return Err(Failure::permanent(NOT_CONFIGURED));
+        };
+        run::Run::new(cx, self, target).to_its_end().await
     }
 }

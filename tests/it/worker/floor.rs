@@ -115,6 +115,7 @@ impl Floor {
                 release_after_duplicates: 3,
                 release_after: Duration::from_secs(600),
             },
+            nas: Arc::default(),
             retention: RETENTION,
         };
         let stop = shutdown.clone();

@@ -62,6 +62,7 @@ async fn run(settings: Settings) -> Result<(), worker::Error> {
     let services = Services {
         engine: Arc::clone(&engine),
         sales: records::ventes::Policy { release_after_duplicates: 3, release_after: day },
+        nas: Arc::default(),
         retention: queue::Retention { done: day, dead: day },
     };
     let settings = worker::Settings {
