@@ -26,6 +26,7 @@ pub(crate) struct Nas {
     window: Option<Window>,
     max_parallel: u32,
     file_timeout: Duration,
+    fsync: bool,
     ssh: String,
     rsync: String,
 }
@@ -50,6 +51,7 @@ impl Nas {
             window: self.window,
             max_parallel: self.max_parallel,
             file_timeout: self.file_timeout,
+            fsync: self.fsync,
             ssh: self.ssh.clone(),
             rsync: self.rsync.clone(),
         }))
@@ -79,6 +81,7 @@ pub(super) fn read(from: &mut Reader) -> Nas {
         window: window(from),
         max_parallel: from.number("nas.max_parallel", 1..=16),
         file_timeout: seconds(from, "nas.file_timeout_seconds", 1, 86_400),
+        fsync: from.flag("nas.fsync"),
         ssh: from.parsed("nas.ssh", program),
         rsync: from.parsed("nas.rsync", program),
     }

@@ -122,7 +122,7 @@ async fn hostile_names_arrive_or_are_refused_and_nothing_runs() {
             let names = std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name());
             assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with("PWN")));
         }
-        assert_eq!(std::fs::read_dir(rig.nas.nas()).unwrap().count(), good.len());
+        assert_eq!(rig.arrived(), good.len());
     }
 }
 

@@ -36,7 +36,7 @@ async fn two_thousand_documents_asked_for_one_by_one_are_a_few_runs() {
     }
     assert!(sending(&log) <= 10, "{} runs", sending(&log));
     rig.assert_marks_are_true(&ids).await;
-    assert_eq!(std::fs::read_dir(rig.nas.nas()).unwrap().count(), COUNT);
+    assert_eq!(rig.arrived(), COUNT);
     for id in [ids[0], ids[COUNT - 1]] {
         let document = rig.get(id).await;
         assert!(document.synced_to_nas && document.demande_le.is_none());

@@ -141,6 +141,12 @@ impl Rig {
         }
     }
 
+    /// Files that arrived; rsync's own folder is none.
+    fn arrived(&self) -> usize {
+        let names = std::fs::read_dir(self.nas.nas()).unwrap().map(|entry| entry.unwrap());
+        names.filter(|entry| !entry.file_name().to_string_lossy().starts_with(".rsync")).count()
+    }
+
     fn on_nas(&self, name: &str) -> PathBuf {
         self.nas.nas().join(name)
     }

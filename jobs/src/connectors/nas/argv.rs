@@ -56,8 +56,10 @@ fn remote_shell(nas: &Nas, dir: &Dir) -> String {
     format!("{ssh} -o BatchMode=yes -o ConnectTimeout=30 -F {}", config.display())
 }
 
+/// With a dot at its end: rsync would make a folder that is not there, as when a volume is not
+/// mounted, but it cannot make this one.
 fn target_folder(target: &Target) -> String {
-    format!("{ALIAS}:{}/", target.path)
+    format!("{ALIAS}:{}/.", target.path)
 }
 
 /// How a run of many treats what it finds there.
@@ -83,7 +85,8 @@ pub(super) fn many(nas: &Nas, target: &Target, dir: &Dir, from: &Path, look: Loo
         Look::Prove => args.extend(["--checksum", "--dry-run", "-ii"]),
     }
     if look != Look::Prove {
-        args.extend([PARTIAL, "--fsync", "--info=progress2,name0", "--stats"]);
+        args.extend([PARTIAL, "--info=progress2,name0", "--stats"]);
+        args.extend(nas.settings().fsync.then_some("--fsync"));
     }
     args.extend(["--timeout=120", "--no-inc-recursive", "--outbuf=L", "--no-human-readable"]);
     args.push(output::FORMAT);

@@ -29,6 +29,8 @@ pub struct Settings {
     pub max_parallel: u32,
     /// How long one document that was asked for by itself may take (D-4).
     pub file_timeout: Duration,
+    /// Whether the server is to have written each file to its disk before it counts.
+    pub fsync: bool,
     /// The program `ssh`.
     pub ssh: String,
     /// The program `rsync`.
@@ -50,6 +52,7 @@ impl Default for Settings {
             window: None,
             max_parallel: 2,
             file_timeout: Duration::from_secs(300),
+            fsync: false,
             ssh: "ssh".to_owned(),
             rsync: "rsync".to_owned(),
         }
