@@ -86,13 +86,15 @@ async fn a_killed_file_server_or_rsync_leaves_no_truncated_file() {
     let job = rig.put(TransferToNas::default()).await;
     until("rsync runs", async || {
         let row = rig.engine.get(job).await.unwrap().unwrap();
+        assert!(!row.state.is_final(), "{row:?}\n{}", rig.logs());
         row.progress.is_some_and(|progress| progress.done > SIZE as u64 * 3 / 5)
     })
     .await;
-    let rsync = descendants(rig.app.workers[0].pid()).into_iter().find(|pid| {
-        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == "rsync")
-    });
-    assert!(signal(rsync.expect("rsync runs"), "KILL"));
+    let all = descendants(rig.app.workers[0].pid());
+    let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let rsync = all.iter().find(|pid| name(pid).trim() == "rsync");
+    let rsync = rsync.unwrap_or_else(|| panic!("{:?}", all.iter().map(name).collect::<Vec<_>>()));
+    assert!(signal(*rsync, "KILL"));
     let report = rig.report(job).await;
     assert!(!rig.on_nas("large.bin").exists() || report.synced == 1);
     rig.assert_marks_are_true(&[id]).await;

@@ -8,7 +8,7 @@ use tests::sshd::{Access, recorder};
 use tests::stores::{Deployment, Stores};
 
 /// Names that a shell, a terminal or an option parser would make something of (C3).
-const HOSTILE: [&str; 14] = [
+const HOSTILE: [&str; 12] = [
     "a b;rm",
     "$(touch PWN1)",
     "`touch PWN2`",
@@ -18,8 +18,6 @@ const HOSTILE: [&str; 14] = [
     ";comment",
     "host:file",
     "~root",
-    "back\\slash",
-    "\\#012",
     "é€😀.pdf",
     "& | > PWN3",
     " leading and trailing ",
@@ -96,11 +94,11 @@ async fn hostile_names_arrive_or_are_refused_and_nothing_runs() {
         let long = format!("{}.pdf", "l".repeat(251));
         let names = HOSTILE.iter().map(|name| (*name).to_owned()).chain([long]);
         let good: Vec<_> = names.enumerate().map(|(n, name)| (name, content(n, 500))).collect();
-        let bad = ["-e sh x", "new\nline", "tab\tbell\u{7}"].map(|name| (name.to_owned(), vec![1]));
+        let bad = ["-e sh x", "new\nline", "tab\tbell\u{7}", "back\\slash", "\\#012"].map(|name| (name.to_owned(), vec![1]));
         let (fine, refused) = (rig.documents(&good).await, rig.documents(&bad).await);
         let report = rig.run().await;
         assert_eq!(report.synced, fine.len() as u64, "{report:?}\n{}", rig.logs());
-        assert_eq!(report.failed, 3);
+        assert_eq!(report.failed, 5);
         for (name, bytes) in &good {
             let there = std::fs::read(rig.on_nas(name));
             assert_eq!(there.ok().as_ref(), Some(bytes), "{name} {access:?}");

@@ -179,7 +179,7 @@ impl Session {
         let (nas, name) = (&self.nas, &file.source.name);
         let args = argv::single(nas, &self.target, &self.dir, stage.dir(), name, file.size);
         let limit = nas.settings().file_timeout;
-        let ended = tokio::time::timeout(limit, self.run(&nas.settings().rsync, &args, line));
+        let ended = tokio::time::timeout(limit, self.rsync(&args, line));
         let Ok(ended) = ended.await else {
             // What hangs on the server hangs on to the connection, too.
             self.group.kill();
@@ -197,12 +197,13 @@ impl Session {
         look: Look,
         line: &mut (impl FnMut(&str) + Send),
     ) -> Result<Ended, Error> {
-        let names: Vec<&str> = files.iter().map(|file| file.source.name.as_str()).collect();
-        self.dir.write(&self.dir.list(), names.join("\0").as_bytes()).map_err(local)?;
+        // With `./`, or a name that begins like a comment would be left out, without a word.
+        let names: String = files.iter().map(|file| format!("./{}\0", file.source.name)).collect();
+        self.dir.write(&self.dir.list(), names.as_bytes()).map_err(local)?;
         loop {
             let was_restricted = self.nas.is_restricted();
             let args = argv::many(&self.nas, &self.target, &self.dir, stage.dir(), look);
-            let ended = self.run(&self.nas.settings().rsync, &args, &mut *line).await?;
+            let ended = self.rsync(&args, &mut *line).await?;
             match self.checked(ended) {
                 Err(error) if error.code == Code::OptionRefused && !was_restricted => {
                     self.nas.restrict();

@@ -10,6 +10,8 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(15);
 /// Longer than [`LIMIT`], so that there is one text for a server that says nothing.
 const CONNECT: Duration = Duration::from_secs(20);
+/// How long somebody else may be in the way.
+const BUSY: Duration = Duration::from_secs(8);
 /// The file that is sent. It stays: a server that only takes files removes none.
 const PROBE: &str = ".relais-probe";
 
@@ -46,6 +48,7 @@ impl Nas {
         // Never twice the same, or nothing would be sent.
         let text = format!("relais {:032x}\n", rand::random::<u128>());
         let stage = session.stage_text(PROBE, text).await?;
+        let session = session.with_patience(BUSY);
         let delivery = session.deliver(&stage, false, &Meter::default()).await?;
         session.close().await;
         match delivery.outcomes.into_iter().next() {
@@ -105,6 +108,7 @@ impl Diagnosis {
             "read_only" => "give nas.user the right to write to nas.path",
             "missing_path" => "make the folder nas.path on the NAS, or mount its volume",
             "disk_full" => "free space on the NAS; what waits is sent then",
+            "busy" => "wait for the transfer that runs, or add -no-lock to rrsync on the NAS",
             "option_refused" => "let the NAS's rrsync be the one of rsync 3.2.4 or newer",
             "local_rsync" | "local" => "install ssh and rsync 3.2.4 or newer on this machine",
             _ => "read the message",

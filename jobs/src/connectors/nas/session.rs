@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
 
@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 const LOOK: Duration = Duration::from_millis(4);
 /// What signing in may take once the server has answered.
 const SIGN_IN: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a connection may take to end politely.
 const POLITE: Duration = Duration::from_millis(500);
 
@@ -75,6 +76,8 @@ pub struct Session {
     spool: PathBuf,
     pub(super) group: Group,
     master: Child,
+    /// How long to wait for others where only one is let in at a time.
+    patience: Duration,
     errors: JoinHandle<String>,
 }
 
@@ -102,7 +105,7 @@ impl Session {
         command.args(argv::master(&dir, connect)).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut master = command.spawn().map_err(local)?;
         let errors = tokio::spawn(process::kept(master.stderr.take().expect("it was piped")));
-        let mut session = Self { nas: Arc::clone(nas), target, dir, spool, group, master, errors };
+        let mut session = Self { nas: Arc::clone(nas), target, dir, spool, group, master, patience: PATIENCE, errors };
         let stands = tokio::time::timeout(connect + SIGN_IN, session.until_it_stands()).await;
         stands.unwrap_or_else(|_| Err(Error::new(Code::Timeout, texts::TOO_SLOW)))?;
         Ok(session)
@@ -124,6 +127,11 @@ impl Session {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    #[must_use]
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Gets documents ready to be sent.
@@ -148,6 +156,26 @@ impl Session {
         line: impl FnMut(&str) + Send,
     ) -> Result<Ended, Error> {
         process::run(&self.group, program, args, line).await
+    }
+
+    /// Runs rsync; a server that is busy with somebody else is asked again.
+    pub(super) async fn rsync(
+        &self,
+        args: &[String],
+        line: &mut (impl FnMut(&str) + Send),
+    ) -> Result<Ended, Error> {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let ended = self.run(&self.nas.settings().rsync, args, &mut *line).await?;
+            let is_busy = ended.code != Some(0)
+                && self.judged(ended.code, &ended.stderr).code == Code::Busy;
+            if !is_busy || start.elapsed() + pause > self.patience {
+                return Ok(ended);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
     }
 
     /// What a failed run means.

@@ -26,6 +26,7 @@ pub(super) const DISK_FULL: &str = "disque plein sur le NAS";
 pub(super) const KEY_FILE: &str = "fichier de clé absent, illisible ou lisible par d'autres (0600)";
 pub(super) const UNKNOWN_KEY: &str = "clé d'hôte inconnue (relais nas trust)";
 pub(super) const CHANGED_KEY: &str = "la clé d'hôte a changé (relais nas trust)";
+pub(super) const BUSY: &str = "le NAS est occupé par un autre transfert";
 pub(super) const REFUSED: &str = "option refusée par le NAS";
 pub(super) const NO_KEYS: &str = "le NAS n'a montré aucune clé d'hôte";
 pub(super) const TOO_SLOW: &str = "délai dépassé";

@@ -35,6 +35,8 @@ pub enum Code {
     MissingPath,
     /// No room is left.
     DiskFull,
+    /// The server lets one in at a time, as `rrsync` does without `-no-lock`.
+    Busy,
     /// The server forbids an option.
     OptionRefused,
     /// rsync here is too old.
@@ -63,6 +65,7 @@ impl Code {
             Self::ReadOnly => "read_only",
             Self::MissingPath => "missing_path",
             Self::DiskFull => "disk_full",
+            Self::Busy => "busy",
             Self::OptionRefused => "option_refused",
             Self::LocalRsync => "local_rsync",
             Self::Local => "local",
@@ -80,6 +83,7 @@ impl Code {
             Self::ReadOnly => texts::READ_ONLY,
             Self::MissingPath => texts::NO_PATH,
             Self::DiskFull => texts::DISK_FULL,
+            Self::Busy => texts::BUSY,
             Self::OptionRefused => texts::REFUSED,
             _ => return None,
         })
@@ -102,13 +106,17 @@ const SAID: &[(&str, Code)] = &[
     ("host key is known for", Code::HostKeyUnknown),
     ("Host key verification failed", Code::HostKeyUnknown),
     ("Permission denied (publickey", Code::Auth),
-    ("Permission denied (", Code::Auth),
+    ("Permission denied (password", Code::Auth),
+    ("Permission denied (keyboard-interactive", Code::Auth),
+    ("Permission denied (gssapi", Code::Auth),
+    ("Permission denied (hostbased", Code::Auth),
     ("Too many authentication failures", Code::Auth),
     ("Could not resolve hostname", Code::NameNotFound),
     ("Connection refused", Code::Refused),
     ("No space left on device", Code::DiskFull),
     ("Disk quota exceeded", Code::DiskFull),
     ("is your shell clean", Code::NoisyShell),
+    ("Another instance of rrsync is already accessing", Code::Busy),
     ("has been disabled on this server", Code::OptionRefused),
     ("rsync: not found", Code::NoRsync),
     ("rsync: command not found", Code::NoRsync),
@@ -156,8 +164,8 @@ impl Error {
 
     /// Whether it may pass by itself.
     pub fn is_transient(&self) -> bool {
-        use Code::{DiskFull, Lost, NameNotFound, Refused, Timeout, Unreachable};
-        matches!(self.code, NameNotFound | Refused | Timeout | Unreachable | Lost | DiskFull)
+        use Code::{Busy, DiskFull, Lost, NameNotFound, Refused, Timeout, Unreachable};
+        matches!(self.code, NameNotFound | Refused | Timeout | Unreachable | Lost | DiskFull | Busy)
     }
 }
 
