@@ -1,10 +1,9 @@
 //! C6: a full disk over there. It is held, told once, and goes on when there is room.
 
-use super::{PATIENCE, Rig, content, sending, until};
+use super::{Rig, content, sending, until};
 use jobs::kinds::TransferToNas;
 use queue::State;
 use std::process::Command;
-use std::time::Duration;
 use tests::guardian::{Guardian, scratch_dir};
 use tests::sshd::{Access, chown, recorder};
 use tests::stores::is_root;
@@ -24,8 +23,8 @@ async fn a_full_disk_is_held_and_told_once_and_goes_on_when_there_is_room() {
     let _mounted = Guardian::of_mount(&nas);
     chown(rig.nas.user(), &nas);
     std::fs::write(nas.join("filler"), vec![1; 500_000]).unwrap();
-    let all: Vec<_> = (0..5).map(|n| (format!("{n}.bin"), content(n, 200_000))).collect();
-    let ids = rig.documents(&all[..3]).await;
+    let all: Vec<_> = (0..3).map(|n| (format!("{n}.bin"), content(n, 200_000))).collect();
+    let ids = rig.documents(&all).await;
     let job = rig.put(TransferToNas::default()).await;
     until("it is held", async || {
         rig.engine.get(job).await.unwrap().unwrap().state == State::Scheduled
@@ -45,5 +44,4 @@ async fn a_full_disk_is_held_and_told_once_and_goes_on_when_there_is_room() {
     let told = rig.app.workers[0].log().matches("nas_disk_full").count();
     assert_eq!(told, 1, "{}", rig.logs());
     rig.assert_marks_are_true(&ids).await;
-    assert!(PATIENCE > Duration::from_secs(30));
 }
