@@ -7,6 +7,7 @@
 mod contract;
 mod counts;
 mod documents;
+mod end_to_end;
 mod room;
 mod scope;
 mod seed;
@@ -84,6 +85,8 @@ nas! {
     seed::a_seed_is_checked_as_a_whole,
     seed::names_at_the_destination_are_unique,
     seed::given_ids_never_meet_counted_ones,
+    end_to_end::seven_of_eight_documents_arrive,
+    end_to_end::a_refused_key_is_told_for_each_document,
     sweep::what_a_crash_leaves_is_swept_and_nothing_else,
 }
 
