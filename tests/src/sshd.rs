@@ -108,6 +108,20 @@ impl Sshd {
         words.join(" ")
     }
 
+    /// A plain ssh that gets in, as a user would write it behind `rsync -e`.
+    pub fn ssh(&self) -> String {
+        let known = self.dir.join("known");
+        let line = format!("[127.0.0.1]:{} {}\n", self.port, self.host_key());
+        std::fs::write(&known, line).expect("a fresh folder");
+        format!(
+            "ssh -F /dev/null -o BatchMode=yes -o ConnectTimeout=30 -p {} -i {} \
+             -o UserKnownHostsFile={} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
+            self.port,
+            self.key(Access::Plain).display(),
+            known.display()
+        )
+    }
+
     /// The settings of the product that lead here.
     pub fn env(&self, access: Access, uploads: &Path) -> Vec<(String, String)> {
         [
