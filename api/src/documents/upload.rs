@@ -215,5 +215,6 @@ async fn keep(
     });
     let document = keeping.await.map_err(|error| ApiError::Internal(Some(error.into())))??;
     let place = DOCUMENT.replace("{id}", &document.id.to_string());
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(Shown::from(document))).into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(Shown::from(document)))
+        .into_response())
 }

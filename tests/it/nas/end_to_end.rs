@@ -56,6 +56,7 @@ pub(crate) async fn seven_of_eight_documents_arrive(deployment: Deployment) {
     let missing = case.post(&one(&json!(42)), ANNE).await;
     let expected = json!({"success": false, "message": "Fichier source introuvable"});
     assert_eq!((missing.status, missing.json()), (200, expected));
+    assert_eq!(case.get("/api/v1/documents/42", ANNE).await.json()["demande_le"], json!(null));
     // The file comes later.
     std::fs::write(case.uploads().join("facture-42.jpg"), b"42").unwrap();
     let run = case.post("/api/v1/sync/run", ANNE).await;

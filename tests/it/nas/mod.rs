@@ -28,11 +28,8 @@ const BORIS: &str = "boris.0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e";
 const ADMIN: &str = "admin.1b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e";
 const NOBODY: &str = "nobody.9e8d7c6b5a4f3e2d1c0b9a8f7e6d5c4b";
 /// A file server that is configured and never asked.
-const NAS: [(&str, &str); 3] = [
-    ("NAS_HOST", "192.168.1.100"),
-    ("NAS_USER", "secret-user"),
-    ("NAS_PATH", "/volume1/factures"),
-];
+const NAS: [(&str, &str); 3] =
+    [("NAS_HOST", "192.168.1.100"), ("NAS_USER", "secret-user"), ("NAS_PATH", "/volume1/factures")];
 
 macro_rules! nas {
     ($($module:ident :: $case:ident),* $(,)?) => {
