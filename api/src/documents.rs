@@ -7,9 +7,9 @@ pub(crate) mod remove;
 pub(crate) mod sweep;
 pub(crate) mod upload;
 
+use crate::Route;
 use crate::error::ApiError;
 use crate::jobs::PathText;
-use crate::Route;
 use axum::extract::Path;
 use chrono::{DateTime, Utc};
 use records::documents::Document;
@@ -46,7 +46,7 @@ pub(crate) struct Shown {
     proprietaire: Option<String>,
     synced_to_nas: bool,
     synced_at: Option<DateTime<Utc>>,
-    /// When it was last asked for by itself, until it is sent.
+    /// When it was asked for by itself, until it is sent or cannot be.
     demande_le: Option<DateTime<Utc>>,
     cree_le: DateTime<Utc>,
 }

@@ -11,7 +11,7 @@ CREATE TABLE documents (
     proprietaire     text,                  -- id of a key; null: visible to every key
     synced_to_nas    boolean NOT NULL DEFAULT FALSE,
     synced_at        timestamptz,
-    demande_le       timestamptz,           -- asked for by itself, and not sent since
+    demande_le       timestamptz,           -- asked for by itself, and not answered since
     transfert_job    uuid,                  -- the job that is sending it …
     transfert_jusque timestamptz,           -- … and until when no other may
     cree_le          timestamptz NOT NULL

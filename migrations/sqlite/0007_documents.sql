@@ -11,7 +11,7 @@ CREATE TABLE documents (
     proprietaire     TEXT,                  -- id of a key; null: visible to every key
     synced_to_nas    INTEGER NOT NULL DEFAULT 0,
     synced_at        TEXT,
-    demande_le       TEXT,                  -- asked for by itself, and not sent since
+    demande_le       TEXT,                  -- asked for by itself, and not answered since
     transfert_job    TEXT,                  -- the job that is sending it …
     transfert_jusque TEXT,                  -- … and until when no other may
     cree_le          TEXT NOT NULL

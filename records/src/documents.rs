@@ -11,7 +11,9 @@ mod transfer;
 pub use counts::{Counts, counts};
 pub use names::{MAX_NAME, NasName, extension, nas_name, original_name, stored_path};
 pub use store::{Deleted, NewDocument, delete_in, get, insert_in, known, list};
-pub use transfer::{Sent, by_ids, claim_in, mark_synced_in, pending_ids, release_in, request_in};
+pub use transfer::{
+    Sent, answer_in, by_ids, claim_in, mark_synced_in, pending_ids, release_in, request_in,
+};
 
 use chrono::{DateTime, Utc};
 use db::{Error, Row, Value};
@@ -64,7 +66,7 @@ pub struct Document {
     pub proprietaire: Option<String>,
     pub synced_to_nas: bool,
     pub synced_at: Option<DateTime<Utc>>,
-    /// When it was asked for by itself, until it is sent.
+    /// When it was asked for by itself, until it is sent or cannot be.
     pub demande_le: Option<DateTime<Utc>>,
     pub cree_le: DateTime<Utc>,
 }

@@ -2,8 +2,8 @@
 //! no I/O, and their SQL.
 
 mod digest;
-mod json;
 pub mod documents;
+mod json;
 pub mod keys;
 pub mod nas;
 pub mod requests;

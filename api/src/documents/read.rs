@@ -1,11 +1,11 @@
 //! `GET /api/v1/documents` and `GET /api/v1/documents/{id}`.
 
 use super::{Shown, id_of};
+use crate::State;
 use crate::auth::{self, NAS};
 use crate::error::{ApiError, Problem};
 use crate::jobs::PathText;
 use crate::server::Peer;
-use crate::State;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State as FromState};
 use axum::http::HeaderMap;

@@ -12,7 +12,7 @@ use axum::Extension;
 use axum::extract::State as FromState;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use records::documents::{files, Deleted, Viewer, delete_in, get};
+use records::documents::{Deleted, Viewer, delete_in, files, get};
 use tokio::time::timeout;
 
 /// Removes a document.

@@ -137,7 +137,9 @@ async fn receive(
     let mut received = None;
     loop {
         let field = timeout_at(pace.deadline(), form.next_field()).await;
-        let Some(field) = field.map_err(|_late| ApiError::BodyTooSlow)?.map_err(broken)? else {
+        let Some(field) =
+            field.map_err(|_late| ApiError::BodyTooSlow)?.map_err(|error| broken(&error))?
+        else {
             let missing = "a part named `fichier` (or `file`) with a file is expected";
             return received.ok_or_else(|| ApiError::Invalid(missing.to_owned()));
         };
@@ -169,7 +171,9 @@ async fn receive_file(
     let mut file = begun.map_err(refusal)?;
     loop {
         let chunk = timeout_at(pace.deadline(), field.chunk()).await;
-        let Some(chunk) = chunk.map_err(|_late| ApiError::BodyTooSlow)?.map_err(broken)? else {
+        let Some(chunk) =
+            chunk.map_err(|_late| ApiError::BodyTooSlow)?.map_err(|error| broken(&error))?
+        else {
             return Ok((name, file.complete().await.map_err(refusal)?));
         };
         pace.bytes += chunk.len() as u64;
@@ -180,7 +184,7 @@ async fn receive_file(
     }
 }
 
-fn broken(error: MultipartError) -> ApiError {
+fn broken(error: &MultipartError) -> ApiError {
     tracing::debug!(%error, "a multipart body broke");
     ApiError::BodyBroken
 }
@@ -215,5 +219,6 @@ async fn keep(
     });
     let document = keeping.await.map_err(|error| ApiError::Internal(Some(error.into())))??;
     let place = DOCUMENT.replace("{id}", &document.id.to_string());
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(Shown::from(document))).into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(Shown::from(document)))
+        .into_response())
 }

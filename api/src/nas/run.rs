@@ -110,8 +110,7 @@ async fn transfer(
         _ => {
             // Until the job has looked, it is known here how many there are.
             let total = if report.total == 0 { waiting } else { report.total };
-            let body =
-                Run { total, pending: Some(Pending::of(run.id)), ..Run::of(report) };
+            let body = Run { total, pending: Some(Pending::of(run.id)), ..Run::of(report) };
             Ok((false, accepted(run.id, &body)))
         }
     }

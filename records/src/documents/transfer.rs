@@ -41,11 +41,8 @@ pub async fn pending_ids(
 
 /// The documents of these ids, ascending; whose they are was asked before.
 pub async fn by_ids(db: &Db, ids: &[i64]) -> Result<Vec<Document>, Error> {
-    static BY_IDS: Sql = Sql::both(concat!(
-        "SELECT ",
-        columns!(),
-        " FROM documents WHERE id = ANY($1) ORDER BY id"
-    ));
+    static BY_IDS: Sql =
+        Sql::both(concat!("SELECT ", columns!(), " FROM documents WHERE id = ANY($1) ORDER BY id"));
     db.read(&BY_IDS, args![ids.to_vec()]).await?.iter().map(read).collect()
 }
 
@@ -117,4 +114,16 @@ pub async fn request_in(tx: &mut Tx, id: i64, viewer: &Viewer) -> Result<bool, E
          AND (CAST($2 AS text) IS NULL OR proprietaire IS NULL OR proprietaire = $2)",
     );
     Ok(tx.execute(&REQUEST, args![id, viewer.value()]).await? > 0)
+}
+
+/// Whoever asked for these has been told that they could not be sent: they travel along with no
+/// other until they are asked for again.
+pub async fn answer_in(tx: &mut Tx, ids: &[i64]) -> Result<(), Error> {
+    static ANSWER: Sql = Sql::both(
+        "UPDATE documents SET demande_le = NULL WHERE id = ANY($1) AND demande_le IS NOT NULL",
+    );
+    if ids.is_empty() {
+        return Ok(());
+    }
+    tx.execute(&ANSWER, args![ids.to_vec()]).await.map(drop)
 }

@@ -3,8 +3,8 @@
 mod fields;
 
 use super::{SCOPES, SeedError};
-use crate::json::{View, too_deep, view};
 use crate::documents::{original_name, stored_path};
+use crate::json::{View, too_deep, view};
 use crate::keys::is_id;
 use fields::Fields;
 use rust_decimal::Decimal;
@@ -202,7 +202,8 @@ const MAX_DOCUMENT_ID: i64 = (1 << 53) - 1;
 
 fn document(fields: &mut Fields<'_, '_>) -> Option<Document> {
     let (id, path) = (fields.id("id"), fields.exact_text("fichier"));
-    let (name, owner) = (fields.optional_text("nom_original"), fields.optional_text("proprietaire"));
+    let (name, owner) =
+        (fields.optional_text("nom_original"), fields.optional_text("proprietaire"));
     let (id, path, name, owner) = (id?, path?, name?, owner?);
     if id > MAX_DOCUMENT_ID {
         fields.error("id", &format!("at most {MAX_DOCUMENT_ID}"));

@@ -55,10 +55,7 @@ pub(crate) async fn without_a_configuration_each_route_says_so_in_its_way(deploy
     let test = case.post("/api/v1/sync/test", ANNE).await;
     let sentence = "Synchronisation NAS non configurée. Définissez NAS_HOST, NAS_USER et NAS_PATH \
                     dans le fichier .env";
-    assert_eq!(
-        (test.status, test.json()),
-        (200, json!({"success": false, "message": sentence}))
-    );
+    assert_eq!((test.status, test.json()), (200, json!({"success": false, "message": sentence})));
     for path in ["/api/v1/sync/run", "/api/v1/sync/document/42", "/api/v1/sync/document/43"] {
         let refused = case.post(path, ANNE).await;
         assert_eq!(refused.status, 400, "{path}: {}", refused.text);

@@ -89,8 +89,7 @@ pub(crate) async fn what_is_no_document_is_refused_and_leaves_nothing(deployment
         ("no type", "", whole.clone(), 415),
     ] {
         let request = case.request("POST", "/api/v1/documents", ANNE).body(body);
-        let request =
-            if kind.is_empty() { request } else { request.header("Content-Type", kind) };
+        let request = if kind.is_empty() { request } else { request.header("Content-Type", kind) };
         let refused = read(request).await;
         assert_eq!(refused.status, status, "{what}: {}", refused.text);
         assert!(refused.json()["detail"].is_string(), "{what}: {}", refused.text);

@@ -7,6 +7,7 @@
 mod contract;
 mod counts;
 mod documents;
+mod end_to_end;
 mod room;
 mod scope;
 mod seed;
@@ -27,11 +28,8 @@ const BORIS: &str = "boris.0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e";
 const ADMIN: &str = "admin.1b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e";
 const NOBODY: &str = "nobody.9e8d7c6b5a4f3e2d1c0b9a8f7e6d5c4b";
 /// A file server that is configured and never asked.
-const NAS: [(&str, &str); 3] = [
-    ("NAS_HOST", "192.168.1.100"),
-    ("NAS_USER", "secret-user"),
-    ("NAS_PATH", "/volume1/factures"),
-];
+const NAS: [(&str, &str); 3] =
+    [("NAS_HOST", "192.168.1.100"), ("NAS_USER", "secret-user"), ("NAS_PATH", "/volume1/factures")];
 
 macro_rules! nas {
     ($($module:ident :: $case:ident),* $(,)?) => {
@@ -84,6 +82,8 @@ nas! {
     seed::a_seed_is_checked_as_a_whole,
     seed::names_at_the_destination_are_unique,
     seed::given_ids_never_meet_counted_ones,
+    end_to_end::seven_of_eight_documents_arrive,
+    end_to_end::a_refused_key_is_told_for_each_document,
     sweep::what_a_crash_leaves_is_swept_and_nothing_else,
 }
 

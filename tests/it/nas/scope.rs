@@ -28,12 +28,18 @@ pub(crate) async fn what_is_foreign_looks_like_what_is_missing(deployment: Deplo
     // What is nobody's is seen by every key, and removed by an administrator.
     let shared = case.delete("/api/v1/documents/900", ANNE).await;
     assert_eq!(shared.status, 403, "{}", shared.text);
-    for (key, seen) in
-        [(ANNE, vec![900, of_anne]), (BORIS, vec![900, of_boris]), (ADMIN, vec![900, of_boris, of_anne])]
-    {
+    for (key, seen) in [
+        (ANNE, vec![900, of_anne]),
+        (BORIS, vec![900, of_boris]),
+        (ADMIN, vec![900, of_boris, of_anne]),
+    ] {
         let list = case.get("/api/v1/documents", key).await.json();
-        let ids: Vec<i64> =
-            list["documents"].as_array().unwrap().iter().map(|d| d["id"].as_i64().unwrap()).collect();
+        let ids: Vec<i64> = list["documents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|d| d["id"].as_i64().unwrap())
+            .collect();
         assert_eq!(ids, seen, "{key}");
         assert_eq!(case.status(key).await["pending"], seen.len(), "{key}");
     }
@@ -91,6 +97,10 @@ pub(crate) async fn an_open_contract_asks_for_no_key(deployment: Deployment) {
     assert_eq!(case.post_preferring(&one, "", "respond-async").await.status, 202);
     assert_eq!(case.post(&one, ANNE).await.status, 404);
     for (method, path) in ROUTES.iter().filter(|(_, path)| path.contains("documents")) {
-        assert_eq!(super::read(case.request(method, path, "")).await.status, 401, "{method} {path}");
+        assert_eq!(
+            super::read(case.request(method, path, "")).await.status,
+            401,
+            "{method} {path}"
+        );
     }
 }

@@ -77,8 +77,19 @@ pub(crate) async fn a_seed_is_checked_as_a_whole(deployment: Deployment) {
     std::os::unix::fs::symlink("/etc", case.uploads().join("folder")).unwrap();
     let pipe = std::process::Command::new("mkfifo").arg(case.uploads().join("pipe")).status();
     assert!(pipe.unwrap().success());
-    let paths = ["../x", "/etc/passwd", "a/../b", "-e sh x", "a\nb", "", "link", "folder/passwd",
-        "pipe", "secret", ".recus/x"];
+    let paths = [
+        "../x",
+        "/etc/passwd",
+        "a/../b",
+        "-e sh x",
+        "a\nb",
+        "",
+        "link",
+        "folder/passwd",
+        "pipe",
+        "secret",
+        ".recus/x",
+    ];
     let documents: Vec<_> = paths
         .iter()
         .enumerate()
@@ -98,14 +109,21 @@ pub(crate) async fn a_seed_is_checked_as_a_whole(deployment: Deployment) {
             {"fichier": 7},
         ]))
         .await;
-    for place in ["[0].proprietaire", "[1].id", "[2].fichier", "[3].id", "[4].synced_to_nas",
-        "[5].id", "[5].fichier"]
-    {
+    for place in [
+        "[0].proprietaire",
+        "[1].id",
+        "[2].fichier",
+        "[3].id",
+        "[4].synced_to_nas",
+        "[5].id",
+        "[5].fichier",
+    ] {
         assert!(errors.contains(&format!("documents{place}: ")), "{place}: {errors}");
     }
     assert_eq!(case.status(ANNE).await["total_documents"], 0);
     // Names that look dangerous and are not.
-    let names = ["a b;rm", "$(touch x)", "été.pdf", " blank ", "...", "--x".trim_start_matches('-')];
+    let names =
+        ["a b;rm", "$(touch x)", "été.pdf", " blank ", "...", "--x".trim_start_matches('-')];
     let documents: Vec<_> = names
         .iter()
         .enumerate()

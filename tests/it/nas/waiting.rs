@@ -24,7 +24,6 @@ pub(crate) async fn a_run_that_takes_long_shows_how_far_it_is_and_is_joined(
     let save = Save {
         progress: Some(Progress { done: 1, total: 2 }),
         checkpoint: Some(so_far.to_string()),
-        ..Save::default()
     };
     case.engine.save(job.ticket, &save).await.unwrap();
     let second = case.post_preferring("/api/v1/sync/run", ANNE, "wait=0").await;

@@ -290,6 +290,8 @@ impl<'a> Run<'a> {
                 .filter(|one| !marked.contains(&one.id))
                 .map(|one| (one.id, CHANGED.to_owned())),
         );
+        let failed: Vec<i64> = bad.iter().map(|(id, _)| *id).collect();
+        documents::answer_in(&mut tx, &failed).await?;
         marked.iter().filter(|id| batch.own.contains(id)).for_each(|id| books.settle(*id, Ok(())));
         for (id, why) in bad.iter().filter(|(id, _)| batch.own.contains(id)) {
             books.settle(*id, Err(why));
