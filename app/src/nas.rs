@@ -124,8 +124,10 @@ fn show(target: &Target, offered: &[HostKey], has_changed: bool) -> anyhow::Resu
         terminal::print(&format!("  {:8} {}", key.algorithm, key.fingerprint))?;
     }
     if has_changed {
-        terminal::print("None of these is trusted, but others are: the server was set up anew, or \
-                         somebody else is answering.")?;
+        terminal::print(
+            "None of these is trusted, but others are: the server was set up anew, or \
+                         somebody else is answering.",
+        )?;
     }
     Ok(())
 }

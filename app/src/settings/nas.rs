@@ -62,7 +62,8 @@ impl Nas {
 fn run_dir() -> PathBuf {
     let dir = std::env::temp_dir();
     let text = dir.to_string_lossy();
-    let fits = text.len() <= 40 && !text.contains(|c: char| c.is_whitespace() || "\"'%".contains(c));
+    let fits =
+        text.len() <= 40 && !text.contains(|c: char| c.is_whitespace() || "\"'%".contains(c));
     if fits && dir.is_absolute() { dir } else { PathBuf::from("/tmp") }
 }
 
@@ -171,7 +172,9 @@ mod tests {
         for good in ["nas", "192.168.1.100", "nas-1.example.org", "::1", "fe80::1"] {
             assert!(host(good).is_ok_and(|host| host.is_some()), "{good}");
         }
-        for bad in ["-oProxyCommand=x", "-lroot", "a b", "a:b", "a_b", "nas-", ".nas", "a\nb", "a@b"] {
+        for bad in
+            ["-oProxyCommand=x", "-lroot", "a b", "a:b", "a_b", "nas-", ".nas", "a\nb", "a@b"]
+        {
             assert!(host(bad).is_err(), "{bad}");
         }
         for bad in ["-l", "a b", "a@b", "a\nUser root", "a:b", ""] {

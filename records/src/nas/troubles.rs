@@ -62,9 +62,8 @@ pub async fn hold(
     detail: &str,
     length: Duration,
 ) -> Result<(), Error> {
-    static HOLD: Sql = Sql::both(
-        "UPDATE nas_troubles SET held_until = {after $3} WHERE host = $1 AND port = $2",
-    );
+    static HOLD: Sql =
+        Sql::both("UPDATE nas_troubles SET held_until = {after $3} WHERE host = $1 AND port = $2");
     note(db, at, code, detail).await?;
     let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
     db.execute(&HOLD, args![at.0, i64::from(at.1), length]).await.map(drop)

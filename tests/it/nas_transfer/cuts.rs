@@ -49,7 +49,8 @@ async fn assert_gone(pids: &[u32], within: Duration) {
 /// Bytes that the last run had to send, by the job's log.
 async fn literal(rig: &Rig, job: Uuid) -> u64 {
     let lines = rig.engine.logs(job, None, 1_000).await.unwrap();
-    let line = lines.iter().rev().map(|line| line.line.as_str()).find(|line| line.contains(" new)"));
+    let line =
+        lines.iter().rev().map(|line| line.line.as_str()).find(|line| line.contains(" new)"));
     let line = line.unwrap_or_else(|| panic!("no line tells: {lines:?}"));
     let new = line.split('(').nth(1).and_then(|rest| rest.split(' ').next());
     new.and_then(|new| new.parse().ok()).unwrap()

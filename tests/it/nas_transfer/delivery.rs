@@ -77,7 +77,11 @@ async fn one_document_is_sent_as_the_source_sends_it() {
     let run = runs(&log).remove(0);
     let start = "-avz --progress -e ssh -o BatchMode=yes -o ConnectTimeout=30 ";
     assert!(run.starts_with(start), "{run}");
-    let end = format!("/document.jpg {}@127.0.0.1:{}/document.jpg", rig.nas.user(), rig.nas.nas().display());
+    let end = format!(
+        "/document.jpg {}@127.0.0.1:{}/document.jpg",
+        rig.nas.user(),
+        rig.nas.nas().display()
+    );
     assert!(run.trim_end().ends_with(&end) && run.contains(" -- "), "{run}");
     let first = rig.get(id).await.synced_at;
     let job = rig.put_single(id).await;
@@ -94,7 +98,8 @@ async fn hostile_names_arrive_or_are_refused_and_nothing_runs() {
         let long = format!("{}.pdf", "l".repeat(251));
         let names = HOSTILE.iter().map(|name| (*name).to_owned()).chain([long]);
         let good: Vec<_> = names.enumerate().map(|(n, name)| (name, content(n, 500))).collect();
-        let bad = ["-e sh x", "new\nline", "tab\tbell\u{7}", "back\\slash", "\\#012"].map(|name| (name.to_owned(), vec![1]));
+        let bad = ["-e sh x", "new\nline", "tab\tbell\u{7}", "back\\slash", "\\#012"]
+            .map(|name| (name.to_owned(), vec![1]));
         let (fine, refused) = (rig.documents(&good).await, rig.documents(&bad).await);
         let report = rig.run().await;
         assert_eq!(report.synced, fine.len() as u64, "{report:?}\n{}", rig.logs());
@@ -109,7 +114,14 @@ async fn hostile_names_arrive_or_are_refused_and_nothing_runs() {
         // One by one their names are arguments.
         let mut jobs = Vec::new();
         for id in &fine {
-            jobs.push(rig.put(TransferToNas { documents: Some(vec![*id]), single: true, ..Default::default() }).await);
+            jobs.push(
+                rig.put(TransferToNas {
+                    documents: Some(vec![*id]),
+                    single: true,
+                    ..Default::default()
+                })
+                .await,
+            );
         }
         for job in jobs {
             let report = rig.report(job).await;
@@ -160,7 +172,9 @@ async fn a_flipped_bit_on_the_file_server_is_found_and_repaired() {
     let env = [("RELAIS_NAS_RSYNC", rsync.to_str().unwrap())];
     for access in [Access::Plain, Access::Restricted] {
         let rig = Rig::start(access, &env).await;
-        let ids = rig.documents(&[("a".into(), content(1, 9_000)), ("b".into(), content(2, 9_000))]).await;
+        let ids = rig
+            .documents(&[("a".into(), content(1, 9_000)), ("b".into(), content(2, 9_000))])
+            .await;
         assert_eq!(rig.run().await.synced, 2, "{}", rig.logs());
         for single in [false, true] {
             let place = rig.on_nas("a");

@@ -56,7 +56,10 @@ async fn each_trouble_has_its_own_code_and_none_takes_longer_than_allowed() {
     std::fs::set_permissions(&open_key, mode).unwrap();
     let locked = nas.dir().join("locked");
     std::fs::create_dir(&locked).unwrap();
-    let wrong_key = vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3J0xyN6GmqjIY0Rl4xRdyLhNfMD8Lg2vCcNSNsGxE1".to_owned()];
+    let wrong_key = vec![
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3J0xyN6GmqjIY0Rl4xRdyLhNfMD8Lg2vCcNSNsGxE1"
+            .to_owned(),
+    ];
     let prefix = "Échec de connexion : ";
     let with = |change: &dyn Fn(&mut Settings)| {
         let mut changed = plain.clone();
@@ -67,13 +70,38 @@ async fn each_trouble_has_its_own_code_and_none_takes_longer_than_allowed() {
     let mut cases = vec![
         ("ok", "Connexion réussie", plain.clone(), good.clone()),
         ("ok", "Connexion réussie", settings(&nas, Access::Restricted), good.clone()),
-        ("not_configured", "Synchronisation NAS non configurée. Définissez NAS_HOST, NAS_USER et \
-          NAS_PATH dans le fichier .env", with(&|s| s.user = None), good.clone()),
-        ("name_not_found", "Could not resolve hostname", with(&|s| s.host = some("no-such-host.invalid")), good.clone()),
+        (
+            "not_configured",
+            "Synchronisation NAS non configurée. Définissez NAS_HOST, NAS_USER et \
+          NAS_PATH dans le fichier .env",
+            with(&|s| s.user = None),
+            good.clone(),
+        ),
+        (
+            "name_not_found",
+            "Could not resolve hostname",
+            with(&|s| s.host = some("no-such-host.invalid")),
+            good.clone(),
+        ),
         ("refused", "Connection refused", with(&|s| s.port = free_port()), good.clone()),
-        ("timeout", "Timeout de connexion (15s)", with(&|s| s.port = silent.local_addr().unwrap().port()), good.clone()),
-        ("timeout", "Timeout de connexion (15s)", with(&|s| s.key_file.clone_from(&hung)), good.clone()),
-        ("auth", "Échec de connexion : Permission denied (publickey)", settings(&nas, Access::Wrong), good.clone()),
+        (
+            "timeout",
+            "Timeout de connexion (15s)",
+            with(&|s| s.port = silent.local_addr().unwrap().port()),
+            good.clone(),
+        ),
+        (
+            "timeout",
+            "Timeout de connexion (15s)",
+            with(&|s| s.key_file.clone_from(&hung)),
+            good.clone(),
+        ),
+        (
+            "auth",
+            "Échec de connexion : Permission denied (publickey)",
+            settings(&nas, Access::Wrong),
+            good.clone(),
+        ),
         ("host_key_unknown", prefix, plain.clone(), Vec::new()),
         ("host_key_changed", prefix, plain.clone(), wrong_key),
         ("key_file", prefix, with(&|s| s.key_file = Some(open_key.clone())), good.clone()),

@@ -32,7 +32,10 @@ async fn two_thousand_documents_asked_for_one_by_one_are_a_few_runs() {
     for job in &jobs {
         let row = rig.end(*job).await;
         assert_eq!(row.state, State::Done, "{row:?}");
-        assert!(row.result.as_deref().is_some_and(|result| result.contains("\"synced\":1")), "{row:?}");
+        assert!(
+            row.result.as_deref().is_some_and(|result| result.contains("\"synced\":1")),
+            "{row:?}"
+        );
     }
     assert!(sending(&log) <= 10, "{} runs", sending(&log));
     rig.assert_marks_are_true(&ids).await;

@@ -1,8 +1,8 @@
 //! S-41: neither the key's place nor the user is told where the contract does not tell it.
 
 use super::{Rig, content, until};
-use jobs::kinds::{TestNas, TransferToNas};
 use jobs::Job;
+use jobs::kinds::{TestNas, TransferToNas};
 use queue::{Filter, Page};
 use tests::sshd::Access;
 

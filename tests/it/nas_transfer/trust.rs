@@ -55,5 +55,8 @@ async fn a_file_server_that_is_not_configured_is_said_so() {
     rig.app.env.retain(|(name, _)| name != "NAS_USER");
     assert_eq!(relais(&rig, &["nas", "trust", "--yes"]).await.0, Some(2));
     let (code, said) = relais(&rig, &["nas", "test"]).await;
-    assert!(code == Some(3) && said.contains("Définissez NAS_HOST, NAS_USER et NAS_PATH"), "{said}");
+    assert!(
+        code == Some(3) && said.contains("Définissez NAS_HOST, NAS_USER et NAS_PATH"),
+        "{said}"
+    );
 }

@@ -61,10 +61,11 @@ async fn main() {
     let single = single * (COUNT / SINGLE) as f64;
     println!("{COUNT} documents of {SIZE} bytes, medians of {ROUNDS} rounds\n");
     println!("| way | seconds | beside the bare run |\n|---|---|---|");
-    for (way, seconds) in [("one bare run of rsync, nothing proven", bare),
+    for (way, seconds) in [
+        ("one bare run of rsync, nothing proven", bare),
         ("`transfer_to_nas`: put in, sent, proven, marked", ours),
-        ("one run per document, from 50", single)]
-    {
+        ("one run per document, from 50", single),
+    ] {
         println!("| {way} | {seconds:.2} | {:.2} × |", seconds / bare);
     }
 }
@@ -101,7 +102,8 @@ fn rsync(nas: &Sshd, options: &[&str], from: &str, name: &str) {
 fn empty(folder: &Path) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
-        let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+        let removed =
+            if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         removed.expect("it can be removed");
     }
 }

@@ -60,11 +60,7 @@ impl Nas {
 }
 
 impl Session {
-    async fn stage_text(
-        &self,
-        name: &str,
-        text: String,
-    ) -> Result<Arc<super::Stage>, Error> {
+    async fn stage_text(&self, name: &str, text: String) -> Result<Arc<super::Stage>, Error> {
         let folder = self.dir.folder();
         self.dir.write(&folder.join(name), text.as_bytes()).map_err(super::session::local)?;
         let source = Source { id: 0, stored: name.to_owned(), name: name.to_owned() };
@@ -91,14 +87,18 @@ impl Diagnosis {
     pub fn advice(&self) -> &'static str {
         match self.code.as_str() {
             "ok" => "nothing to do",
-            "not_configured" => "set nas.host, nas.user and nas.path (NAS_HOST, NAS_USER, NAS_PATH)",
+            "not_configured" => {
+                "set nas.host, nas.user and nas.path (NAS_HOST, NAS_USER, NAS_PATH)"
+            }
             "name_not_found" => "correct nas.host, or the name server",
             "refused" => "start ssh on the NAS, or correct nas.port",
             "timeout" => "look whether the NAS runs, and whether a firewall drops the connection",
             "unreachable" => "look at the network between this machine and the NAS",
             "connection_lost" => "look at the log of ssh on the NAS",
             "auth" => "put the public key into ~/.ssh/authorized_keys of nas.user on the NAS",
-            "host_key_unknown" => "run `relais nas trust` and compare the fingerprint with the NAS's",
+            "host_key_unknown" => {
+                "run `relais nas trust` and compare the fingerprint with the NAS's"
+            }
             "host_key_changed" => {
                 "find out why: only if the NAS was set up anew, run `relais nas trust`"
             }

@@ -90,7 +90,10 @@ mod tests {
 
     #[test]
     fn progress_is_read_in_any_locale() {
-        assert_eq!(progress("     30,000,000 100%   17.42MB/s    0:00:01 (xfr#1)"), Some(30_000_000));
+        assert_eq!(
+            progress("     30,000,000 100%   17.42MB/s    0:00:01 (xfr#1)"),
+            Some(30_000_000)
+        );
         assert_eq!(progress("  30\u{202f}000 10% 1"), Some(30_000));
         assert_eq!(progress("sent 12 bytes  received 35 bytes"), None);
         assert_eq!(progress("12 Monkeys.avi"), None);

@@ -83,11 +83,7 @@ pub struct Session {
 
 impl Session {
     /// Connects, with the host keys that are trusted, one `type key` each.
-    pub async fn open(
-        nas: &Arc<Nas>,
-        keys: &[String],
-        connect: Duration,
-    ) -> Result<Self, Error> {
+    pub async fn open(nas: &Arc<Nas>, keys: &[String], connect: Duration) -> Result<Self, Error> {
         let target = nas.target().cloned();
         let target = target.ok_or_else(|| Error::new(Code::Local, texts::NOT_CONFIGURED))?;
         nas.check_rsync().await?;
@@ -105,7 +101,16 @@ impl Session {
         command.args(argv::master(&dir, connect)).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut master = command.spawn().map_err(local)?;
         let errors = tokio::spawn(process::kept(master.stderr.take().expect("it was piped")));
-        let mut session = Self { nas: Arc::clone(nas), target, dir, spool, group, master, patience: PATIENCE, errors };
+        let mut session = Self {
+            nas: Arc::clone(nas),
+            target,
+            dir,
+            spool,
+            group,
+            master,
+            patience: PATIENCE,
+            errors,
+        };
         let stands = tokio::time::timeout(connect + SIGN_IN, session.until_it_stands()).await;
         stands.unwrap_or_else(|_| Err(Error::new(Code::Timeout, texts::TOO_SLOW)))?;
         Ok(session)
@@ -168,8 +173,8 @@ impl Session {
         let mut pause = Duration::from_millis(50);
         loop {
             let ended = self.run(&self.nas.settings().rsync, args, &mut *line).await?;
-            let is_busy = ended.code != Some(0)
-                && self.judged(ended.code, &ended.stderr).code == Code::Busy;
+            let is_busy =
+                ended.code != Some(0) && self.judged(ended.code, &ended.stderr).code == Code::Busy;
             if !is_busy || start.elapsed() + pause > self.patience {
                 return Ok(ended);
             }
@@ -204,9 +209,9 @@ impl Session {
 /// ssh would refuse it too, with words that tell where it is.
 fn check_key(file: Option<&Path>) -> Result<(), Error> {
     let Some(file) = file else { return Ok(()) };
-    let fine = std::fs::metadata(file).is_ok_and(|found| {
-        found.is_file() && found.permissions().mode() & 0o077 == 0
-    }) && std::fs::File::open(file).is_ok();
+    let fine = std::fs::metadata(file)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o077 == 0)
+        && std::fs::File::open(file).is_ok();
     if fine { Ok(()) } else { Err(Error::new(Code::KeyFile, texts::KEY_FILE)) }
 }
 

@@ -137,7 +137,11 @@ pub(super) fn spool(uploads: &Path, run_dir: &Path) -> io::Result<PathBuf> {
 /// One component, without what a terminal or an option parser would take for its own.
 fn is_fine(name: &str) -> bool {
     let is_plain = !name.contains('/') && !name.chars().any(char::is_control);
-    (1..=255).contains(&name.len()) && is_plain && !name.starts_with('-') && name != "." && name != ".."
+    (1..=255).contains(&name.len())
+        && is_plain
+        && !name.starts_with('-')
+        && name != "."
+        && name != ".."
 }
 
 /// Opens a regular file below a folder; no component may be a link.

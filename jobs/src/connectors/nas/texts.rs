@@ -2,8 +2,7 @@
 
 pub(super) const SUCCESS: &str = "Connexion réussie";
 /// R-001-19.
-pub const NOT_CONFIGURED: &str =
-    "Synchronisation NAS non configurée. Définissez NAS_HOST, NAS_USER et NAS_PATH dans le fichier .env";
+pub const NOT_CONFIGURED: &str = "Synchronisation NAS non configurée. Définissez NAS_HOST, NAS_USER et NAS_PATH dans le fichier .env";
 pub(super) const TIMEOUT: &str = "Timeout de connexion (15s)";
 const PREFIX: &str = "Échec de connexion : ";
 

@@ -172,7 +172,8 @@ impl Error {
 /// What the other side says about its folder; about a file here, the file's own outcome tells.
 fn receiver(stderr: &str) -> Option<(Option<&str>, Code)> {
     let is_theirs = |line: &&str| {
-        let theirs = ["[Receiver]", "[receiver]", "[generator]", "mkstemp", "mkdir", "change_dir#3"];
+        let theirs =
+            ["[Receiver]", "[receiver]", "[generator]", "mkstemp", "mkdir", "change_dir#3"];
         theirs.iter().any(|word| line.contains(word))
     };
     let meaning = |line: &str| match line {
@@ -250,7 +251,11 @@ mod tests {
             (127, "sh: 1: rsync: not found", Code::NoRsync),
             (2, "protocol version mismatch -- is your shell clean?", Code::NoisyShell),
             (23, "rsync: [receiver] mkstemp \"/x\" failed: Permission denied (13)", Code::ReadOnly),
-            (11, "[Receiver] mkdir \"/x/.\" failed: No such file or directory (2)", Code::MissingPath),
+            (
+                11,
+                "[Receiver] mkdir \"/x/.\" failed: No such file or directory (2)",
+                Code::MissingPath,
+            ),
             (30, "", Code::Timeout),
             (12, "rsync: connection unexpectedly closed", Code::Lost),
             (23, "rsync: [sender] open \"/x\" failed: Permission denied (13)", Code::Other),

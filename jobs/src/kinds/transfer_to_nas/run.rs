@@ -1,8 +1,8 @@
 //! One attempt: batch after batch, until nothing is without an outcome.
 
+use super::TransferToNas;
 use super::books::Books;
 use super::site::Site;
-use super::TransferToNas;
 use crate::connectors::nas::{
     CHANGED, Code, Delivery, Error, MISSING, Meter, Nas, Outcome, Session, Source, Stage, Target,
     alert_changed_key,
@@ -117,7 +117,8 @@ impl<'a> Run<'a> {
         if let Some(held) = known.held {
             return Err(Failure::Snooze(held));
         }
-        let fails = known.is_news && self.session.is_none() && known.code != Code::DiskFull.as_str();
+        let fails =
+            known.is_news && self.session.is_none() && known.code != Code::DiskFull.as_str();
         if fails {
             books.fail_rest(&known.detail);
         }
