@@ -9,6 +9,7 @@ mod body;
 mod contract;
 mod dead;
 mod delivery;
+mod documents;
 mod error;
 mod events;
 mod feed;
@@ -18,6 +19,7 @@ mod idempotency;
 mod jobs;
 mod limits;
 mod load;
+mod nas;
 mod observe;
 mod openapi;
 mod pauses;
@@ -36,7 +38,7 @@ pub use dead::DeadJobs;
 pub use pauses::PauseShown;
 pub use queues::Queues;
 pub use server::serve;
-pub use settings::Settings;
+pub use settings::{Nas, Settings};
 pub use workers::Workers;
 
 use ::jobs::Catalog;
@@ -133,6 +135,8 @@ fn routes() -> Vec<Route> {
     [
         ventes::routes(),
         push::routes(),
+        nas::routes(),
+        documents::routes(),
         jobs::routes(),
         queues::routes(),
         pauses::routes(),

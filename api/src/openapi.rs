@@ -18,6 +18,10 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
         crate::push::history::versions,
         crate::ventes::look::history, crate::ventes::look::figures,
         crate::ventes::look::rejected,
+        crate::nas::status::status, crate::nas::status::config, crate::nas::test::test,
+        crate::nas::run::run, crate::nas::single::single,
+        crate::documents::upload::upload, crate::documents::read::list,
+        crate::documents::read::show, crate::documents::remove::remove,
         crate::jobs::list::list, crate::jobs::put::envelope, crate::jobs::put::by_kind,
         crate::jobs::show::show, crate::jobs::show::logs, crate::jobs::why::why,
         crate::jobs::act::cancel, crate::jobs::act::retry, crate::jobs::act::delete,
@@ -37,6 +41,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
     tags(
         (name = "ventes", description = "Sales of the shops' terminals"),
         (name = "sync", description = "What local servers push, and its conflicts"),
+        (name = "nas", description = "Documents, and their way to the file server"),
         (name = "jobs", description = "What was accepted, and what became of it"),
         (name = "queues", description = "For operators: queues, pauses, workers, dead jobs"),
         (name = "schedules", description = "What is put in at set times"),

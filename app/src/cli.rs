@@ -36,6 +36,7 @@ Examples:
   relais queues                           how much waits where, and how fast it moves
   relais jobs why 0198c1d2-…              what a job waits for
   relais dead requeue --kind K --reason R what failed for good runs again
+  relais nas trust                        compare and trust the file server's host key
   relais schedules preview verify_stock   when it ticks next
 
 Settings come from, the last one wins: compiled-in defaults, a file (--config, RELAIS_CONFIG or
@@ -105,6 +106,9 @@ pub(crate) enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Trust the file server, and try the connection to it
+    #[command(subcommand)]
+    Nas(crate::nas::Command),
     #[command(flatten)]
     Operate(Operate),
     /// Measure this deployment with jobs that do nothing

@@ -2,8 +2,10 @@
 //! no I/O, and their SQL.
 
 mod digest;
+pub mod documents;
 mod json;
 pub mod keys;
+pub mod nas;
 pub mod push;
 pub mod requests;
 pub mod seed;

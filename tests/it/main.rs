@@ -6,6 +6,8 @@ mod app;
 mod conformance;
 mod faultproxy;
 mod model;
+mod nas;
+mod nas_transfer;
 mod outbox;
 mod push;
 mod recipe;

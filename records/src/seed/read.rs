@@ -3,6 +3,7 @@
 mod fields;
 
 use super::SeedError;
+use crate::documents::{original_name, stored_path};
 use crate::json::{View, too_deep, view};
 use crate::keys::{KEYS_PER_SITE, PUSH, SCOPES, is_id};
 use fields::Fields;
@@ -20,6 +21,7 @@ pub(super) struct File {
     pub(super) articles: Vec<Placed<Article>>,
     pub(super) sites: Vec<Placed<Site>>,
     pub(super) keys: Vec<Placed<Key>>,
+    pub(super) documents: Vec<Placed<Document>>,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,15 @@ pub(super) struct Key {
     pub(super) site_id: Option<i64>,
 }
 
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) id: i64,
+    /// Below the uploads folder.
+    pub(super) path: String,
+    pub(super) name: String,
+    pub(super) owner: Option<String>,
+}
+
 impl File {
     /// Reads what can be read; `errors` says what cannot.
     pub(super) fn read(json: &str, errors: &mut Vec<String>) -> Result<Self, SeedError> {
@@ -92,12 +103,14 @@ impl File {
         let articles = top.list("articles");
         let sites = top.list("sites");
         let keys = top.list("cles_api");
+        let documents = top.list("documents");
         top.refuse_others();
         file.shops = rows("boutiques", shops, errors, shop);
         file.terminals = rows("terminaux", terminals, errors, till);
         file.articles = rows("articles", articles, errors, article);
         file.sites = rows("sites", sites, errors, site);
         file.keys = rows("cles_api", keys, errors, key);
+        file.documents = rows("documents", documents, errors, document);
         refuse_twice(("boutiques", "id"), &file.shops, errors, |shop| shop.id);
         refuse_twice(("terminaux", "numero_serie"), &file.terminals, errors, |till| {
             till.serial.clone()
@@ -106,6 +119,10 @@ impl File {
         refuse_twice(("sites", "id"), &file.sites, errors, |site| site.id);
         refuse_twice(("cles_api", "cle"), &file.keys, errors, |key| key.id.clone());
         file.add_site_keys(errors);
+        refuse_twice(("documents", "id"), &file.documents, errors, |document| document.id);
+        refuse_twice(("documents", "fichier"), &file.documents, errors, |document| {
+            document.path.clone()
+        });
         Ok(file)
     }
 
@@ -250,6 +267,25 @@ fn site(fields: &mut Fields<'_, '_>) -> Option<Site> {
         }
     }
     Some(Site { id: id?, name: name?, keys })
+}
+
+/// Beyond this a client may not read an integer exactly.
+const MAX_DOCUMENT_ID: i64 = (1 << 53) - 1;
+
+fn document(fields: &mut Fields<'_, '_>) -> Option<Document> {
+    let (id, path) = (fields.id("id"), fields.exact_text("fichier"));
+    let (name, owner) =
+        (fields.optional_text("nom_original"), fields.optional_text("proprietaire"));
+    let (id, path, name, owner) = (id?, path?, name?, owner?);
+    if id > MAX_DOCUMENT_ID {
+        fields.error("id", &format!("at most {MAX_DOCUMENT_ID}"));
+    }
+    if let Err(wrong) = stored_path(&path) {
+        fields.error("fichier", wrong);
+    }
+    let name = name.unwrap_or_else(|| path.rsplit('/').next().unwrap_or(&path).to_owned());
+    let name = original_name(&name).map_err(|wrong| fields.error("nom_original", wrong)).ok()?;
+    Some(Document { id, path, name, owner })
 }
 
 fn refuse_twice<T, K: Hash + Eq>(
