@@ -54,7 +54,7 @@ impl<'a> Run<'a> {
     }
 
     /// Runs, and gives back whatever it held, however it ends.
-    pub(super) async fn to_its_end(mut self) -> Result<(), Failure> {
+    pub(super) async fn finish(mut self) -> Result<(), Failure> {
         let result = self.all().await;
         if let Some(session) = self.session.take() {
             match &result {
