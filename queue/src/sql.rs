@@ -147,6 +147,10 @@ impl Engine for Record {
         self.hold(tx, ticket, save).await
     }
 
+    async fn begin(&self, ticket: Ticket) -> Result<(), Error> {
+        retry_collisions!(self.begin_suspect(ticket))
+    }
+
     async fn save(&self, ticket: Ticket, save: &Save) -> Result<(), Error> {
         retry_collisions!(self.keep(ticket, save))
     }

@@ -315,7 +315,9 @@ impl<'a> Run<'a> {
         // Those of this batch that have no outcome yet.
         let settled: HashSet<i64> = books.open.iter().copied().collect();
         let lost = batch.own.iter().filter(|id| books.is_open(**id) && !settled.contains(id));
-        let lost: Vec<i64> = lost.copied().collect();
+        let mut lost: Vec<i64> = lost.copied().collect();
+        // As they came: the first is put in front last.
+        lost.sort_unstable_by(|a, b| b.cmp(a));
         lost.into_iter().for_each(|id| books.open.push_front(id));
         if error.code == Code::DiskFull {
             return self.hold(&error, books).await;
