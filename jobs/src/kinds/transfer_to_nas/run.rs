@@ -62,7 +62,10 @@ impl<'a> Run<'a> {
                 Err(_) => session.kill(),
             }
         }
-        // Of a lost lease too: what a next attempt has taken over bears its own time.
+        if let Err(Failure::LeaseLost) = result {
+            // What was held is the next attempt's: it is the same job.
+            return Err(Failure::LeaseLost);
+        }
         let left = self.site.leave().await;
         let books = result?;
         left?;
@@ -80,15 +83,15 @@ impl<'a> Run<'a> {
                 break;
             }
             let Some(batch) = self.next_batch(&mut books).await? else {
+                // Whoever has the documents may wait for what is held here.
+                self.site.leave().await?;
                 self.pause(LOOK).await?;
                 continue;
             };
             if batch.documents.is_empty() {
                 continue;
             }
-            while !self.site.slot().await? {
-                self.pause(LOOK).await?;
-            }
+            self.wait_for_a_slot().await?;
             match self.send(&batch, &mut books).await? {
                 Ok(()) => self.has_moved = true,
                 Err(error) => self.trouble(error, &batch, &mut books).await?,
@@ -96,6 +99,18 @@ impl<'a> Run<'a> {
         }
         self.keep(&books).await?;
         Ok(books)
+    }
+
+    async fn wait_for_a_slot(&mut self) -> Result<(), Failure> {
+        let mut since = Instant::now();
+        while !self.site.slot().await? {
+            self.pause(LOOK).await?;
+            if since.elapsed() > NOTE * EXTEND {
+                self.site.extend().await?;
+                since = Instant::now();
+            }
+        }
+        Ok(())
     }
 
     /// Outside the hours in which documents may be sent, the job waits for them.
