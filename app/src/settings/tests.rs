@@ -45,7 +45,8 @@ fn the_compiled_in_defaults_are_allowed() {
     let settings = load(&Sources::default()).expect("the defaults");
     assert_eq!(settings.api.bind.to_string(), "127.0.0.1:8000");
     assert_eq!(settings.api.wait, Duration::from_secs(8));
-    assert_eq!(settings.worker.queues, [("records".to_owned(), 8), ("upkeep".to_owned(), 1)]);
+    let queues: Vec<_> = settings.worker.queues.iter().map(|(name, n)| (&**name, *n)).collect();
+    assert_eq!(queues, [("records", 8), ("nas", 4), ("nas_test", 2), ("upkeep", 1)]);
     assert_eq!(settings.log.format, Format::Auto);
     let schedules: Vec<_> = settings.schedules.iter().map(|each| each.name.as_str()).collect();
     assert_eq!(schedules, ["prune_jobs", "verify_stock"]);

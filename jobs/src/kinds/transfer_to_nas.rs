@@ -91,6 +91,6 @@ impl Job for TransferToNas {
         let Some(target) = cx.services.nas.target().cloned() else {
             return Err(Failure::permanent(NOT_CONFIGURED));
         };
-        run::Run::new(cx, self, target).to_its_end().await
+        run::Run::new(cx, self, target).finish().await
     }
 }

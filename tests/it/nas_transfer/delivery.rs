@@ -152,13 +152,11 @@ async fn what_is_no_regular_file_fails_alone() {
     std::fs::create_dir(path(3)).unwrap();
     let report = rig.run().await;
     assert_eq!((report.synced, report.failed), (497, 3), "{:?}\n{}", report.errors, rig.logs());
-    for n in 1..4 {
-        assert!(!rig.get(ids[n]).await.synced_to_nas);
+    for (n, id) in ids.iter().enumerate().take(4).skip(1) {
+        assert!(!rig.get(*id).await.synced_to_nas);
         assert!(!rig.on_nas(&format!("{n}.txt")).exists());
-        assert!(report.errors.contains(&format!(
-            "Document {}: Fichier source refusé (ni lien ni fichier spécial)",
-            ids[n]
-        )));
+        let why = "Fichier source refusé (ni lien ni fichier spécial)";
+        assert!(report.errors.contains(&format!("Document {id}: {why}")));
     }
     rig.assert_marks_are_true(&ids).await;
 }

@@ -1,16 +1,17 @@
 //! One attempt: batch after batch, until nothing is without an outcome.
 
+mod ends;
+
 use super::TransferToNas;
 use super::books::Books;
 use super::site::Site;
 use crate::connectors::nas::{
-    CHANGED, Code, Delivery, Error, MISSING, Meter, Nas, Outcome, Session, Source, Stage, Target,
-    alert_changed_key,
+    Code, Delivery, Error, MISSING, Meter, Nas, Session, Source, Stage, Target,
 };
 use crate::kinds::test_nas::trusted_keys;
 use crate::{Context, Failure};
 use queue::Save;
-use records::documents::{self, Document, Sent};
+use records::documents::{self, Document};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,9 +27,6 @@ const LOOK: Duration = Duration::from_millis(100);
 const NOTE: Duration = Duration::from_millis(500);
 /// Notes of progress between two extensions of what is held.
 const EXTEND: u32 = 20;
-/// A full disk is left alone this long at first, then ever longer.
-const FULL: Duration = Duration::from_secs(5);
-const FULL_MOST: Duration = Duration::from_secs(300);
 
 /// An attempt.
 pub(super) struct Run<'a> {
@@ -62,7 +60,10 @@ impl<'a> Run<'a> {
                 Err(_) => session.kill(),
             }
         }
-        // Of a lost lease too: what a next attempt has taken over bears its own time.
+        if let Err(Failure::LeaseLost) = result {
+            // What was held is the next attempt's: it is the same job.
+            return Err(Failure::LeaseLost);
+        }
         let left = self.site.leave().await;
         let books = result?;
         left?;
@@ -80,15 +81,15 @@ impl<'a> Run<'a> {
                 break;
             }
             let Some(batch) = self.next_batch(&mut books).await? else {
+                // Whoever has the documents may wait for what is held here.
+                self.site.leave().await?;
                 self.pause(LOOK).await?;
                 continue;
             };
             if batch.documents.is_empty() {
                 continue;
             }
-            while !self.site.slot().await? {
-                self.pause(LOOK).await?;
-            }
+            self.wait_for_a_slot().await?;
             match self.send(&batch, &mut books).await? {
                 Ok(()) => self.has_moved = true,
                 Err(error) => self.trouble(error, &batch, &mut books).await?,
@@ -96,6 +97,18 @@ impl<'a> Run<'a> {
         }
         self.keep(&books).await?;
         Ok(books)
+    }
+
+    async fn wait_for_a_slot(&mut self) -> Result<(), Failure> {
+        let mut since = Instant::now();
+        while !self.site.slot().await? {
+            self.pause(LOOK).await?;
+            if since.elapsed() > NOTE * EXTEND {
+                self.site.extend().await?;
+                since = Instant::now();
+            }
+        }
+        Ok(())
     }
 
     /// Outside the hours in which documents may be sent, the job waits for them.
@@ -252,105 +265,6 @@ impl<'a> Run<'a> {
                 self.site.extend().await?;
             }
         }
-    }
-
-    /// Marks what is proven, in one transaction with the job's checkpoint (R-001-34, I-25).
-    async fn record(
-        &mut self,
-        batch: &Batch,
-        stage: &Stage,
-        delivery: Delivery,
-        books: &mut Books,
-    ) -> Result<(), Failure> {
-        let mut sent = Vec::new();
-        let mut bad: Vec<(i64, String)> = Vec::new();
-        bad.extend(stage.refused.iter().map(|(id, why)| (*id, (*why).to_owned())));
-        let is_held = delivery.error.is_some();
-        for (id, outcome) in delivery.outcomes {
-            match outcome {
-                Outcome::There { sha256, size } => {
-                    let taille = i64::try_from(size).unwrap_or(i64::MAX);
-                    sent.push(Sent { id, sha256, taille });
-                }
-                Outcome::Changed if !batch.own.contains(&id) || books.try_again(id) => {}
-                Outcome::Changed => bad.push((id, CHANGED.to_owned())),
-                // It shares the fate of the rest.
-                Outcome::Missing(_) if is_held && batch.own.contains(&id) => {
-                    books.open.push_front(id);
-                }
-                Outcome::Missing(why) => bad.push((id, why)),
-            }
-        }
-        let mut tx = self.cx.db().begin().await?;
-        self.cx.hold_in(&mut tx, None).await?;
-        let marked = documents::mark_synced_in(&mut tx, &sent).await?;
-        let marked: HashSet<i64> = marked.into_iter().collect();
-        // The record knows another file under that id by now.
-        bad.extend(
-            sent.iter()
-                .filter(|one| !marked.contains(&one.id))
-                .map(|one| (one.id, CHANGED.to_owned())),
-        );
-        let failed: Vec<i64> = bad.iter().map(|(id, _)| *id).collect();
-        documents::answer_in(&mut tx, &failed).await?;
-        marked.iter().filter(|id| batch.own.contains(id)).for_each(|id| books.settle(*id, Ok(())));
-        for (id, why) in bad.iter().filter(|(id, _)| batch.own.contains(id)) {
-            books.settle(*id, Err(why));
-        }
-        if !is_held {
-            records::nas::clear_in(&mut tx, self.site.at()).await?;
-        }
-        let (engine, ticket) = (&self.cx.services.engine, self.cx.job.ticket);
-        engine.hold_in(&mut tx, ticket, &save(books)).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// What becomes of the rest when the whole server fails.
-    async fn trouble(
-        &mut self,
-        error: Error,
-        batch: &Batch,
-        books: &mut Books,
-    ) -> Result<(), Failure> {
-        // Those of this batch that have no outcome yet.
-        let settled: HashSet<i64> = books.open.iter().copied().collect();
-        let lost = batch.own.iter().filter(|id| books.is_open(**id) && !settled.contains(id));
-        let lost: Vec<i64> = lost.copied().collect();
-        lost.into_iter().for_each(|id| books.open.push_front(id));
-        if error.code == Code::DiskFull {
-            return self.hold(&error, books).await;
-        }
-        if let Some(session) = self.session.take() {
-            session.kill();
-        }
-        if error.code == Code::Lost && std::mem::take(&mut self.has_moved) {
-            self.cx.log("the connection broke; making another one");
-            return Ok(());
-        }
-        match error.code {
-            Code::HostKeyChanged => alert_changed_key(),
-            code => tracing::warn!(nas.code = code.as_str(), "{error}"),
-        }
-        let (code, text) = (error.code.as_str(), error.to_string());
-        records::nas::note(self.cx.db(), self.site.at(), code, &text).await?;
-        books.fail_rest(&text);
-        Ok(())
-    }
-
-    /// A full disk: everybody waits, somebody is told once, and what is left is tried again.
-    async fn hold(&mut self, error: &Error, books: &Books) -> Result<(), Failure> {
-        self.keep(books).await?;
-        let (db, at) = (self.cx.db(), self.site.at());
-        let before = records::nas::since(db, at, self.cx.job.created_at).await?;
-        let code = error.code.as_str();
-        let times = before.filter(|before| before.code == code).map_or(0, |before| before.times);
-        if times == 0 {
-            tracing::error!(alert = "nas_disk_full", "no room is left on the file server");
-        }
-        let wait = FULL.saturating_mul(1 << times.min(8)).min(FULL_MOST);
-        records::nas::hold(db, at, code, &error.to_string(), wait).await?;
-        self.cx.log(format!("{error}; again in {} s", wait.as_secs()));
-        Err(Failure::Snooze(wait))
     }
 
     async fn keep(&self, books: &Books) -> Result<(), Failure> {
