@@ -11,7 +11,7 @@ use db::{Db, Sql};
 use read::File;
 use std::fmt;
 
-/// The demo data: the shop, terminal and articles of source 002.
+/// The demo data: the shop, terminal and articles of source 002, and a site for source 000.
 pub const DEMO: &str = include_str!("../demo.json");
 
 /// How many rows of each table were written.
