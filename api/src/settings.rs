@@ -72,7 +72,7 @@ impl Default for Settings {
             keep_alive: Duration::from_secs(75),
             max_connections: 16_384,
             max_streams: 1_000,
-            store_timeout: Duration::from_secs(1),
+            store_timeout: Duration::from_millis(800),
             shutdown_grace: Duration::from_secs(10),
             redis_prefix: "relais:".to_owned(),
             device_keys: false,

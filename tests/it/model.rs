@@ -1,116 +1,154 @@
-//! Random terminals against a plain model of a shop (I-1, I-4 … I-9, I-21): every command's answer
-//! is what the model says, in the end the books are too, and both databases answer alike (I-32).
+//! Random terminals against a plain model of a shop (I-1 … I-9, I-13, I-21, I-22, I-31): every
+//! command's answer is what the model says, in the end the books are too, and both databases answer
+//! alike (I-32). Terminals lose answers and repeat themselves, with keys and without; the program
+//! dies at any await.
 //!
-//! `RELAIS_TEST_CASES=500` runs more of them than the default.
+//! Each course of events has a seed. `RELAIS_TEST_CASES=1000` runs more of them than the default,
+//! `RELAIS_TEST_SEED=7` begins with another one: together they replay what failed.
 
 mod commands;
 mod shop;
+mod stage;
 
-use crate::sales::{PATH, job_done, outcomes, post, shared};
+use crate::sales::outcomes;
 use crate::ventes::{Shop, audit};
 use commands::{Command, History, history};
 use db::{Db, Sql, args};
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use queue::{JobRow, State};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use shop::{Expected, Model};
-use tests::app::TestApp;
+use stage::{Came, Stage};
+use std::collections::BTreeMap;
 use tests::stores::Deployment;
+use uuid::Uuid;
 
-pub(crate) fn cases() -> u32 {
-    let asked = std::env::var("RELAIS_TEST_CASES").ok().and_then(|text| text.parse().ok());
-    asked.unwrap_or(12)
+pub(crate) fn asked(variable: &str, default: u64) -> u64 {
+    let asked = std::env::var(variable).ok().and_then(|text| text.parse().ok());
+    asked.unwrap_or(default)
 }
 
 #[test]
 fn random_terminals_agree_with_the_model_on_both_databases() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let chosen = [Deployment::Embedded, Deployment::Postgres];
+    let chosen = [Deployment::Embedded, Deployment::Distributed];
     let chosen: Vec<_> = chosen.into_iter().filter(|deployment| deployment.is_chosen()).collect();
-    let config = Config {
-        cases: cases(),
-        max_shrink_iters: 200,
-        failure_persistence: None,
-        ..Config::default()
-    };
-    let result = TestRunner::new(config).run(&history(), |history| {
-        runtime.block_on(async {
-            let mut tills = Vec::new();
-            for deployment in &chosen {
-                tills.push(Tills::open(*deployment).await);
-            }
-            play(&history, &mut tills).await;
-            Ok(())
-        })
+    let mut stages = runtime.block_on(async {
+        let mut stages = Vec::new();
+        for deployment in chosen {
+            stages.push(Stage::open(deployment).await);
+        }
+        stages
     });
-    result.unwrap_or_else(|error| panic!("{error}"));
+    let (first, cases) = (asked("RELAIS_TEST_SEED", 0), asked("RELAIS_TEST_CASES", 12));
+    for seed in first..first + cases {
+        let config = Config {
+            cases: 1,
+            max_shrink_iters: 50,
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let bytes: Vec<u8> = seed.to_le_bytes().repeat(4);
+        let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let all = std::sync::Mutex::new(&mut stages);
+        let result = TestRunner::new_with_rng(config, random).run(&history(), |history| {
+            let mut stages = all.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            runtime.block_on(play(&history, &mut stages));
+            Ok(())
+        });
+        result.unwrap_or_else(|error| {
+            panic!("RELAIS_TEST_SEED={seed} RELAIS_TEST_CASES=1 replays it: {error}")
+        });
+    }
+    drop(stages);
 }
 
-async fn play(history: &History, tills: &mut [Tills]) {
+async fn play(history: &History, stages: &mut [Stage]) {
+    let mut shops = Vec::new();
+    for stage in stages.iter() {
+        shops.push(Tills::open(&stage.db).await);
+    }
     let mut alike = true;
     for command in &history.commands {
         let mut seen = Vec::new();
-        for shop in tills.iter_mut() {
-            seen.push(shop.follow(command, history).await);
+        for (tills, stage) in shops.iter_mut().zip(stages.iter_mut()) {
+            seen.push(tills.follow(stage, command, history).await);
         }
         // Once one answer came back complete where the other did not, they were told different
         // things and will be.
-        alike &= seen.iter().all(|answer| answer.complete == seen[0].complete);
+        alike &= seen.iter().all(|answer| answer.is_some() == seen[0].is_some());
         if alike {
             for answer in &seen {
-                assert_eq!(answer.text, seen[0].text, "the databases differ: {command:?}");
+                assert_eq!(answer, &seen[0], "the databases differ: {command:?}");
             }
         }
     }
-    for shop in tills {
-        shop.close().await;
+    for (tills, stage) in shops.iter().zip(stages.iter()) {
+        tills.check_books(&stage.db).await;
     }
 }
 
 /// A shop with its terminals and what the model thinks of it.
 struct Tills {
-    app: &'static TestApp,
-    db: Db,
     shop: Shop,
     model: Model,
-}
-
-/// What came of a command.
-struct Seen {
-    complete: bool,
-    /// The outcomes without what may differ: ids and generated numbers.
-    text: String,
+    /// The model's jobs by name.
+    jobs: BTreeMap<usize, Uuid>,
+    /// What was answered under a key, word for word (I-2).
+    kept: BTreeMap<String, String>,
 }
 
 impl Tills {
-    async fn open(deployment: Deployment) -> Self {
-        let app = shared(deployment).await;
-        let db = app.stores.db().await;
-        let shop = Shop::open(&db).await;
-        Self { app, db, shop, model: Model::new() }
+    async fn open(db: &Db) -> Self {
+        let shop = Shop::open(db).await;
+        Self { shop, model: Model::new(), jobs: BTreeMap::new(), kept: BTreeMap::new() }
     }
 
-    /// Does one command and compares its outcomes with the model's.
-    async fn follow(&mut self, command: &Command, history: &History) -> Seen {
+    /// Does one command and compares its outcomes with the model's. They are told if the terminal
+    /// read them, without what may differ between databases: ids and generated numbers.
+    async fn follow(
+        &mut self,
+        stage: &mut Stage,
+        command: &Command,
+        history: &History,
+    ) -> Option<String> {
         let sales = command.sales(history);
         let body: Vec<_> = sales.iter().map(|sale| sale.json(&self.shop)).collect();
-        let serial = format!("s{}-{}", self.shop.id, command.terminal);
-        let prefer = if command.lost { "respond-async" } else { "wait=20" };
-        let answer = post(self.app, PATH, &serial, prefer, format!("[{}]", body.join(","))).await;
-        let complete = answer.status == 201;
-        let (job, expected) = self.model.send(command.terminal, &sales, &body);
-        let found = if complete {
+        let terminal = command.terminal;
+        let key = command.keyed.then(|| format!("commande-{}-{}", self.shop.id, command.origin));
+        let key = key.as_deref();
+        let serial = format!("s{}-{terminal}", self.shop.id);
+        let before = stage.latest(&self.shop).await;
+        let came = stage.send(command, &serial, key, &body).await;
+        let known = self.model.known(terminal, key, &sales, &body);
+        let after = stage.latest(&self.shop).await;
+        if known.is_none() && after == before {
+            // The program died before it accepted anything: nothing has happened.
+            assert!(matches!(came, Came::Nothing), "{came:?}: {command:?}");
+            return None;
+        }
+        let (job, expected) = self.model.send(terminal, key, &sales, &body);
+        let id = *self.jobs.entry(job).or_insert_with(|| after.expect("it was accepted"));
+        let row = stage.ended(id).await;
+        let found: Vec<_> = stored(&row).into_iter().map(|each| self.normal(each)).collect();
+        assert_eq!(found, expected, "{:?}: {command:?}", stage.deployment);
+        let whole = matches!(came, Came::Whole(_));
+        if stage.is_delivered(id, whole).await {
             self.model.delivered(job);
-            outcomes(&answer.json(), sales.len());
-            listed(&answer.json(), sales.len())
         } else {
-            assert_eq!(answer.status, 202, "{}", answer.text);
-            stored(&job_done(self.app, &serial, &answer).await)
-        };
-        let found: Vec<_> = found.into_iter().map(|outcome| self.normal(outcome)).collect();
-        let text = format!("{found:?}");
-        assert_eq!(found, expected, "{:?}: {command:?}", self.app.stores.deployment);
-        Seen { complete, text }
+            assert!(!whole || command.death.is_some(), "never noted: {command:?}");
+        }
+        let Came::Whole(answer) = came else { return None };
+        outcomes(&answer.json(), sales.len());
+        let read = listed(&answer.json(), sales.len());
+        let read: Vec<_> = read.into_iter().map(|outcome| self.normal(outcome)).collect();
+        assert_eq!(read, expected, "{:?}: {command:?}", stage.deployment);
+        if let Some(key) = key {
+            let kept = self.kept.entry(key.to_owned()).or_insert_with(|| answer.text.clone());
+            assert_eq!(kept, &answer.text, "I-2: {command:?}");
+        }
+        Some(format!("{read:?}"))
     }
 
     /// Generated numbers hold the time, texts the article's id.
@@ -125,7 +163,7 @@ impl Tills {
     }
 
     /// The books are the model's.
-    async fn close(&self) {
+    async fn check_books(&self, db: &Db) {
         static SALES: Sql = Sql::both(
             "SELECT numero_facture, montant_total FROM ventes WHERE boutique_id = $1 \
              ORDER BY numero_facture, montant_total",
@@ -134,10 +172,10 @@ impl Tills {
             Sql::both("SELECT quantite_stock FROM articles WHERE boutique_id = $1 ORDER BY id");
         static REJECTED: Sql =
             Sql::both("SELECT numero_facture, traitee FROM ventes_rejetees WHERE boutique_id = $1");
-        audit(&self.db, &self.shop).await;
+        audit(db, &self.shop).await;
         let id = self.shop.id;
         let mut booked = Vec::new();
-        for row in self.db.read(&SALES, args![id]).await.unwrap() {
+        for row in db.read(&SALES, args![id]).await.unwrap() {
             let total: Decimal = row.get("montant_total").unwrap();
             let outcome = Expected {
                 number: row.get("numero_facture").unwrap(),
@@ -149,17 +187,16 @@ impl Tills {
         }
         booked.sort();
         assert_eq!(booked, self.model.booked());
-        let rows = self.db.read(&STOCK, args![id]).await.unwrap();
+        let rows = db.read(&STOCK, args![id]).await.unwrap();
         let stock: Vec<i64> = rows.iter().map(|row| row.get("quantite_stock").unwrap()).collect();
         assert_eq!(stock, self.model.stock);
         let mut rejected = Vec::new();
-        for row in self.db.read(&REJECTED, args![id]).await.unwrap() {
+        for row in db.read(&REJECTED, args![id]).await.unwrap() {
             let number: Option<String> = row.get("numero_facture").unwrap();
             rejected.push((number.unwrap_or_default(), row.get::<bool>("traitee").unwrap()));
         }
         rejected.sort();
         assert_eq!(rejected, self.model.rejected());
-        self.db.close().await;
     }
 }
 
@@ -178,8 +215,10 @@ fn listed(answer: &Value, sent: usize) -> Vec<Expected> {
 }
 
 /// The outcomes that the job keeps for an answer nobody has read.
-fn stored(job: &Value) -> Vec<Expected> {
-    let sales = job["response"]["ventes"].as_array().unwrap_or_else(|| panic!("{job}"));
+fn stored(row: &JobRow) -> Vec<Expected> {
+    assert_eq!(row.state, State::Done, "{row:?}");
+    let result: Value = serde_json::from_str(row.result.as_ref().unwrap()).unwrap();
+    let sales = result["ventes"].as_array().unwrap_or_else(|| panic!("{result}"));
     let outcome = |sale: &Value| match sale.get("creee") {
         Some(created) => as_created(created),
         None => refused(&sale["refusee"]),

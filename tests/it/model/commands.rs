@@ -7,6 +7,21 @@ use proptest::prelude::*;
 const NUMBERS: usize = 8;
 const CONTENTS: usize = 6;
 
+/// Where the program may die.
+const PLACES: &[&str] = &[
+    "accept",
+    "enqueue",
+    "accepted",
+    "claim",
+    "claimed",
+    "sale",
+    "decide",
+    "commit",
+    "committed",
+    "answer",
+    "delivery",
+];
+
 /// A course of events over a few contents.
 #[derive(Debug, Clone)]
 pub(super) struct History {
@@ -22,8 +37,14 @@ pub(super) struct Command {
     picks: Vec<Pick>,
     /// The terminal does not learn what became of it.
     pub(super) lost: bool,
+    /// Sent under an `Idempotency-Key`.
+    pub(super) keyed: bool,
+    /// The program dies at this place while it is at this command.
+    pub(super) death: Option<&'static str>,
     /// Send what the command so many before this one sent, from the same terminal.
     again: Option<usize>,
+    /// The first command that sent this: they share a key.
+    pub(super) origin: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -70,10 +91,12 @@ pub(super) struct Sale {
 pub(super) fn history() -> impl Strategy<Value = History> {
     (vec(content(), CONTENTS), vec(command(), 1..16)).prop_map(|(contents, mut commands)| {
         for index in 0..commands.len() {
+            commands[index].origin = index;
             if let Some(before) = commands[index].again.and_then(|back| index.checked_sub(back)) {
-                let (terminal, picks) = (commands[before].terminal, commands[before].picks.clone());
-                commands[index].terminal = terminal;
-                commands[index].picks = picks;
+                let Command { terminal, ref picks, keyed, origin, .. } = commands[before];
+                let picks = picks.clone();
+                commands[index] =
+                    Command { terminal, picks, keyed, origin, ..commands[index].clone() };
             }
         }
         History { contents, commands }
@@ -84,12 +107,19 @@ fn command() -> impl Strategy<Value = Command> {
     let terminal = prop_oneof![3 => Just(1_usize), 1 => Just(2_usize)];
     let again = prop_oneof![2 => Just(None), 1 => (1_usize..4).prop_map(Some)];
     let lost = prop::bool::weighted(0.3);
-    (terminal, vec(pick(), 1..5), lost, again).prop_map(|(terminal, picks, lost, again)| Command {
-        terminal,
-        picks,
-        lost,
-        again,
-    })
+    let keyed = prop::bool::weighted(0.25);
+    let death = prop_oneof![6 => Just(None), 1 => prop::sample::select(PLACES).prop_map(Some)];
+    (terminal, vec(pick(), 1..5), (lost, keyed), death, again).prop_map(
+        |(terminal, picks, (lost, keyed), death, again)| Command {
+            terminal,
+            picks,
+            lost,
+            keyed,
+            death,
+            again,
+            origin: 0,
+        },
+    )
 }
 
 fn pick() -> impl Strategy<Value = Pick> {

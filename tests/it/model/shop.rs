@@ -36,6 +36,8 @@ pub(super) struct Model {
     jobs: Vec<Vec<Expected>>,
     /// Unnumbered requests whose answer has not arrived: by terminal and body (D-13).
     open: BTreeMap<(usize, String), usize>,
+    /// Requests with a key: by terminal and key (D-11).
+    keys: BTreeMap<(usize, String), usize>,
     /// By terminal, number and content, and whether it is closed (D-15).
     rejected: BTreeMap<(usize, String, String), bool>,
 }
@@ -48,6 +50,7 @@ impl Model {
             generated: Vec::new(),
             jobs: Vec::new(),
             open: BTreeMap::new(),
+            keys: BTreeMap::new(),
             rejected: BTreeMap::new(),
         }
     }
@@ -56,14 +59,14 @@ impl Model {
     pub(super) fn send(
         &mut self,
         terminal: usize,
+        key: Option<&str>,
         sales: &[Sale],
         body: &[String],
     ) -> (usize, Vec<Expected>) {
-        let unnumbered = sales.iter().any(|sale| sale.number.is_none());
-        let key = (terminal, body.join(","));
-        if unnumbered && let Some(job) = self.open.get(&key) {
-            return (*job, self.jobs[*job].clone());
+        if let Some(job) = self.known(terminal, key, sales, body) {
+            return (job, self.jobs[job].clone());
         }
+        let unnumbered = sales.iter().any(|sale| sale.number.is_none());
         let job = self.jobs.len();
         let outcomes: Vec<_> = sales
             .iter()
@@ -71,10 +74,28 @@ impl Model {
             .map(|(sale, raw)| self.apply(job, terminal, sale, raw))
             .collect();
         self.jobs.push(outcomes.clone());
-        if unnumbered {
-            self.open.insert(key, job);
+        if let Some(key) = key {
+            self.keys.insert((terminal, key.to_owned()), job);
+        } else if unnumbered {
+            self.open.insert((terminal, body.join(",")), job);
         }
         (job, outcomes)
+    }
+
+    /// The job of an earlier request that this one is.
+    pub(super) fn known(
+        &self,
+        terminal: usize,
+        key: Option<&str>,
+        sales: &[Sale],
+        body: &[String],
+    ) -> Option<usize> {
+        let found = match key {
+            Some(key) => self.keys.get(&(terminal, key.to_owned())),
+            None if sales.iter().all(|sale| sale.number.is_some()) => None,
+            None => self.open.get(&(terminal, body.join(","))),
+        };
+        found.copied()
     }
 
     /// The answer of a job arrived.

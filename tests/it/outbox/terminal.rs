@@ -99,6 +99,18 @@ impl Terminal {
         }
     }
 
+    /// One tick of the client's timer: up to `most` new sales, then everything unsent is sent.
+    /// Returns whether there is nothing left to do.
+    pub(super) async fn tick(&mut self, total: usize, most: usize) -> bool {
+        for _ in 0..self.random.random_range(0..=most).min(total - self.sold.len()) {
+            self.sell();
+        }
+        if !self.outbox.is_empty() {
+            self.synchronise().await;
+        }
+        self.sold.len() == total && self.outbox.is_empty()
+    }
+
     fn sell(&mut self) {
         let number = format!("{}-{:05}", self.serial, self.sold.len());
         let lines = (0..self.random.random_range(1..=3)).map(|_| {

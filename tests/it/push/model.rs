@@ -7,7 +7,7 @@ mod commands;
 mod site;
 
 use super::{Site, books, outcomes};
-use crate::model::cases;
+use crate::model::asked;
 use commands::{Command, history};
 use db::{Sql, args};
 use proptest::test_runner::{Config, TestRunner};
@@ -22,7 +22,7 @@ fn random_batches_agree_with_the_model_on_both_databases() {
     let chosen = [Deployment::Embedded, Deployment::Postgres];
     let chosen: Vec<_> = chosen.into_iter().filter(|deployment| deployment.is_chosen()).collect();
     let config = Config {
-        cases: cases(),
+        cases: u32::try_from(asked("RELAIS_TEST_CASES", 12)).expect("a few"),
         max_shrink_iters: 200,
         failure_persistence: None,
         ..Config::default()
