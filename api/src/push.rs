@@ -46,7 +46,7 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// Takes in a batch of one local server.
 #[utoipa::path(
-    post, path = "/api/v1/sync/push", tag = "sync",
+    post, path = "/api/v1/sync/push", tag = "sync", operation_id = "push_batch",
     description = "Lines of receptions and tickets, as one transaction (`mode: atomic`, the default) or each by itself (`per_entity`); they may depend on each other and are applied in order. The same `batch_id` with the same body is answered again, not applied again.",
     params(
         ("X-API-Key" = String, Header, description = "the site's key, with `sync:push`"),

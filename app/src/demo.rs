@@ -11,6 +11,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 struct Shown {
     #[serde(default)]
     cles_api: Vec<Key>,
+    #[serde(default)]
+    sites: Vec<Site>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Site {
+    nom: String,
+    #[serde(default)]
+    cles_api: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -47,6 +56,11 @@ pub(crate) fn what_to_try(address: SocketAddr, database: &DatabaseUrl) -> String
         // Writing to a string cannot fail.
         let _ =
             writeln!(text, "  X-API-Key: {}   {} ({})", key.cle, key.nom, key.portees.join(", "));
+    }
+    for site in &shown.sites {
+        for key in &site.cles_api {
+            let _ = writeln!(text, "  X-API-Key: {key}   {} (sync/push)", site.nom);
+        }
     }
     let key = shown.cles_api.first().map_or("<id>.<secret>", |key| key.cle.as_str());
     let place = match database {

@@ -13,7 +13,7 @@ use read::File;
 use std::fmt;
 use std::path::Path;
 
-/// The demo data: the shop, terminal and articles of source 002.
+/// The demo data: the shop, terminal and articles of source 002, and a site for source 000.
 pub const DEMO: &str = include_str!("../demo.json");
 
 /// How many rows of each table were written.

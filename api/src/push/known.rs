@@ -6,6 +6,7 @@ use crate::accept;
 use crate::error::ApiError;
 use crate::idempotency::replayed;
 use axum::response::Response;
+use db::failpoint;
 use records::push::batches::{self, Known};
 use tokio::time::timeout;
 
@@ -27,6 +28,7 @@ pub(super) async fn find(asked: &Asked<'_>) -> Result<Option<Known>, ApiError> {
 pub(super) async fn answer(asked: &Asked<'_>, known: Known) -> Result<Response, ApiError> {
     let state = asked.state;
     if let Some(text) = known.answer {
+        failpoint::at("answer").await?;
         return Ok(replayed(shown::complete(asked, text)?));
     }
     let row = timeout(state.settings.store_timeout, state.engine.get(known.job)).await??;

@@ -45,6 +45,8 @@ async fn the_description_lists_every_route_and_its_page_needs_nobody_else() {
         "post /api/v1/jobs/{id}/cancel",
         "post /api/v1/jobs/{id}/retry",
         "post /api/v1/schedules",
+        "post /api/v1/sync/conflicts/{id}/resolve",
+        "post /api/v1/sync/push",
         "post /api/v2/simple/ventes/sync",
         "post /api/v2/simple/ventes/sync/",
     ];

@@ -104,9 +104,15 @@ impl Site {
         Self { app, db, id, key }
     }
 
-    /// Sends a body.
+    /// Sends a body until its answer is complete: a busy machine may need more than one wait.
     pub(crate) async fn post(&self, body: &Value) -> Answer {
-        post(self.app, &self.key, "wait=20", body).await
+        for _ in 0..5 {
+            let answer = post(self.app, &self.key, "wait=20", body).await;
+            if answer.status != 202 {
+                return answer;
+            }
+        }
+        panic!("not done in five waits: {body}")
     }
 
     /// Sends an atomic batch whose answer must be complete.

@@ -55,6 +55,9 @@ async fn die(engine: &dyn Engine) {
         }
         assert!(start.elapsed() < Duration::from_secs(20), "nothing to claim");
     };
+    if job.crashes >= queue::SUSPECT {
+        engine.begin(job.ticket).await.unwrap();
+    }
     loop {
         engine.reap().await.unwrap();
         let row = engine.get(job.ticket.id).await.unwrap().unwrap();
@@ -110,7 +113,12 @@ async fn send(program: &Program, key: &str, body: &Value) -> Option<Answer> {
     let request = http.post(format!("http://{}{PUSH}", program.address)).header("X-API-Key", key);
     let request = request.header("Content-Type", "application/json").header("Prefer", "wait=3");
     let request = request.timeout(Duration::from_secs(5)).body(body.to_string());
-    Some(read(request.send().await.ok()?).await)
+    loop {
+        let answer = read(request.try_clone()?.send().await.ok()?).await;
+        if answer.status != 202 {
+            return Some(answer);
+        }
+    }
 }
 
 /// D-17, I-12: a process that died on a chunk is followed by ones that take its entities one by one,
