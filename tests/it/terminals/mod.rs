@@ -2,6 +2,7 @@
 //! device keys, policies and isolation, each case on all three deployments.
 
 mod faults;
+mod isolation;
 mod keys;
 mod look;
 mod poison;
@@ -36,6 +37,9 @@ terminals! {
     faults::a_stall_anywhere_changes_nothing,
     faults::death_anywhere_changes_nothing,
     faults::a_delivery_that_is_lost_costs_a_report,
+    isolation::a_line_across_shops_is_impossible,
+    isolation::shops_hear_nothing_of_each_other,
+    isolation::a_statement_that_forgets_its_shop_finds_nothing,
     keys::a_key_replays_its_answer_word_for_word,
     keys::a_key_joins_its_job_while_that_runs,
     keys::a_key_protects_sales_without_numbers,
