@@ -47,6 +47,7 @@ terminals! {
     keys::a_known_key_is_let_in_under_load,
     look::the_history_is_paged_newest_first,
     look::the_figures_are_of_the_shops_day_and_month,
+    look::the_log_tells_what_became_of_each_sale,
     look::refused_sales_are_listed_until_they_succeed,
     look::nobody_looks_into_another_shop,
     poison::a_sale_that_kills_is_set_aside,
