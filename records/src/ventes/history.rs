@@ -1,7 +1,7 @@
 //! What a shop's terminals may look back at (D-36): sales, newest first, a page at a time.
 
 use super::money;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use db::{Error, Sql, Tx, args};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -93,6 +93,8 @@ pub async fn page(tx: &mut Tx, shop_id: i64, wanted: &Wanted) -> Result<SalesPag
     let inside = |at: DateTime<Utc>| at.clamp(first, last);
     let Place { at, id } = wanted.before.unwrap_or(Place::END);
     let (from, until) = (wanted.from.unwrap_or(first), wanted.until.unwrap_or(last));
+    // One bound on the date that says both: SQLite begins there, not at the newest sale.
+    let until = until.min(inside(at) + TimeDelta::milliseconds(1));
     let limit = i64::from(wanted.limit);
     let values = args![shop_id, inside(from), inside(until), inside(at), id, limit + 1];
     let rows = tx.rows(&SALES, values).await?;

@@ -54,6 +54,7 @@ terminals! {
     poison::a_sale_that_panics_is_one_sales_error,
     policies::a_paired_terminal_shows_its_key,
     policies::a_sale_of_more_than_there_is_is_booked_with_an_alert,
+    policies::two_terminals_in_one_second_share_no_number,
     policies::invoice_numbers_tell_the_time_of_their_zone,
 }
 
