@@ -144,6 +144,18 @@ pub(crate) async fn once(
     }
 }
 
+/// Makes the job of a request without a key durable, then waits for its end until `until`.
+pub(crate) async fn run_until(
+    state: &State,
+    job: &NewJob,
+    place: Place,
+    until: Instant,
+) -> Result<Accepted, ApiError> {
+    let id = run(state, job, None).await?.unwrap_or(job.id);
+    drop(place);
+    Ok(Accepted { id, row: await_end(state, id, until).await })
+}
+
 /// Waits for the end of a job until `until`; the row as it is then, as far as it could be read.
 pub(crate) async fn await_end(state: &State, id: Uuid, until: Instant) -> Option<JobRow> {
     let wait = state.engine.wait(id, until.saturating_duration_since(Instant::now()));

@@ -4,6 +4,7 @@ use crate::State;
 use crate::error::ApiError;
 use crate::server::Peer;
 use axum::http::HeaderMap;
+use records::documents::Viewer;
 use records::keys::{self, ApiKey};
 use records::ventes::{Boutique, Terminal, terminal, terminal_with_key};
 use tokio::time::timeout;
@@ -29,6 +30,9 @@ pub(crate) const WRITE: [&str; 2] = ["jobs:write", "admin"];
 /// Who may steer: pause, cancel, retry and delete what others made, change schedules.
 pub(crate) const ADMIN: [&str; 1] = ["admin"];
 
+/// Who may send documents and look at them; an administrator sees everybody's.
+pub(crate) const NAS: [&str; 2] = ["nas", "admin"];
+
 /// Whoever may look at jobs.
 #[derive(Debug)]
 pub(crate) enum Caller {
@@ -41,7 +45,26 @@ impl Caller {
     pub(crate) fn principal(&self) -> String {
         match self {
             Self::Terminal(terminal) => principal(terminal),
+            // Not the key: a site changes its keys and keeps its jobs.
+            Self::Key(ApiKey { site_id: Some(site), .. }) => format!("site:{site}"),
             Self::Key(key) => format!("key:{}", key.id),
+        }
+    }
+
+    /// The site whose key it is.
+    pub(crate) fn site(&self) -> Option<i64> {
+        match self {
+            Self::Terminal(_) => None,
+            Self::Key(key) => key.site_id,
+        }
+    }
+
+    /// Whose documents it sees.
+    pub(crate) fn viewer(&self) -> Viewer {
+        match self {
+            Self::Key(key) if !self.has_scope(&ADMIN) => Viewer::Key(key.id.clone()),
+            // A terminal has no scope, so it never gets this far.
+            _ => Viewer::Everybody,
         }
     }
 

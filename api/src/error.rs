@@ -4,6 +4,7 @@
 use crate::trace::Trace;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use records::documents::texts as nas;
 use records::ventes::texts;
 use serde::Serialize;
 use std::fmt;
@@ -50,6 +51,19 @@ pub(crate) enum ApiError {
     Forbidden,
     #[error("there is nothing here")]
     NotFound,
+    /// Source 001: host, user or path is missing.
+    #[error("no file server is configured")]
+    NasNotConfigured,
+    #[error("the transfer ended without an outcome")]
+    TransferBroken,
+    #[error("there is no such document")]
+    UnknownDocument,
+    #[error("a document's id is an integer")]
+    BadDocumentId,
+    #[error("this content type is not read here: send multipart/form-data")]
+    NotMultipart,
+    #[error("there is no room left for this document on the server's disk; nothing was kept")]
+    NoRoom(#[source] std::io::Error),
     #[error("there is no kind of job `{kind}`; the kinds are {known}")]
     UnknownKind { kind: String, known: String },
     #[error("the job was removed; its Idempotency-Key still keeps it from being done again")]
@@ -58,6 +72,18 @@ pub(crate) enum ApiError {
     KeyReused,
     #[error("the request with this Idempotency-Key is still being worked on")]
     KeyInUse,
+    #[error("this batch_id was used for another batch: one id, one batch")]
+    BatchIdReused,
+    #[error("the batch was applied long ago, and its answer is no longer kept")]
+    BatchExpired,
+    #[error("{0}")]
+    SchemaTooOld(records::push::BatchError),
+    #[error("{0}")]
+    SchemaTooNew(records::push::BatchError),
+    #[error("the conflict was decided otherwise, or by a later push")]
+    AlreadyResolved,
+    #[error("a closed ticket stays as it is: only the server's side can be chosen")]
+    TicketClosed,
     #[error("queue `{queue}` is overloaded: its jobs wait too long already")]
     Overloaded { queue: String },
     /// Says what is wrong, where, and what is allowed.
@@ -89,15 +115,20 @@ pub(crate) enum Limit {
     Sales(usize),
     Lines(usize),
     Depth(usize),
+    Entities(usize),
     /// Bytes of one job's payload.
     Payload(usize),
+    /// Bytes of one document.
+    Document(usize),
 }
 
 impl Limit {
     fn max(self) -> usize {
         match self {
             Self::Bytes(max) | Self::Sales(max) | Self::Lines(max) => max,
-            Self::Depth(max) | Self::Payload(max) => max,
+            Self::Depth(max) | Self::Payload(max) | Self::Entities(max) | Self::Document(max) => {
+                max
+            }
         }
     }
 }
@@ -109,7 +140,9 @@ impl fmt::Display for Limit {
             Self::Sales(max) => write!(f, "{max} sales"),
             Self::Lines(max) => write!(f, "{max} lines in one sale"),
             Self::Depth(max) => write!(f, "{max} levels of nesting"),
+            Self::Entities(max) => write!(f, "{max} entities"),
             Self::Payload(max) => write!(f, "{max} bytes of payload"),
+            Self::Document(max) => write!(f, "{max} bytes in its document"),
         }
     }
 }
@@ -126,6 +159,7 @@ impl ApiError {
             Self::EmptyBatch => (S::BAD_REQUEST, "EMPTY_DATA"),
             Self::ForeignShop => (S::FORBIDDEN, "BOUTIQUE_MISMATCH"),
             Self::TooLarge(Limit::Payload(_)) => (S::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
+            Self::TooLarge(Limit::Document(_)) => (S::PAYLOAD_TOO_LARGE, "DOCUMENT_TOO_LARGE"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "BATCH_TOO_LARGE"),
             Self::BodyBroken => (S::BAD_REQUEST, "INVALID_BODY"),
             Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "BODY_TOO_SLOW"),
@@ -137,10 +171,22 @@ impl ApiError {
             Self::Unauthorized => (S::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::Forbidden => (S::FORBIDDEN, "FORBIDDEN"),
             Self::NotFound => (S::NOT_FOUND, "NOT_FOUND"),
+            Self::NasNotConfigured => (S::BAD_REQUEST, "NAS_NOT_CONFIGURED"),
+            Self::TransferBroken => (S::INTERNAL_SERVER_ERROR, "TRANSFER_BROKEN"),
+            Self::UnknownDocument => (S::NOT_FOUND, "DOCUMENT_NOT_FOUND"),
+            Self::BadDocumentId => (S::UNPROCESSABLE_ENTITY, "INVALID_DOCUMENT_ID"),
+            Self::NotMultipart => (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
+            Self::NoRoom(_) => (S::INSUFFICIENT_STORAGE, "INSUFFICIENT_STORAGE"),
             Self::UnknownKind { .. } => (S::NOT_FOUND, "UNKNOWN_KIND"),
             Self::JobExpired => (S::GONE, "JOB_EXPIRED"),
             Self::KeyReused => (S::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED"),
             Self::KeyInUse => (S::CONFLICT, "IDEMPOTENCY_KEY_IN_USE"),
+            Self::BatchIdReused => (S::UNPROCESSABLE_ENTITY, "BATCH_ID_REUSED"),
+            Self::BatchExpired => (S::GONE, "BATCH_EXPIRED"),
+            Self::SchemaTooOld(_) => (S::CONFLICT, "SCHEMA_TOO_OLD"),
+            Self::SchemaTooNew(_) => (S::CONFLICT, "SCHEMA_TOO_NEW"),
+            Self::AlreadyResolved => (S::CONFLICT, "ALREADY_RESOLVED"),
+            Self::TicketClosed => (S::CONFLICT, "TICKET_CLOSED"),
             Self::Overloaded { .. } => (S::SERVICE_UNAVAILABLE, "QUEUE_OVERLOADED"),
             Self::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "INVALID"),
             Self::Conflict(_) => (S::CONFLICT, "CONFLICT"),
@@ -188,6 +234,20 @@ impl ApiError {
         }
     }
 
+    /// The sentence of the NAS contract (source 001).
+    fn nas_sentence(&self) -> String {
+        match self {
+            Self::NasNotConfigured => nas::NOT_CONFIGURED.to_owned(),
+            Self::UnknownDocument => nas::UNKNOWN_DOCUMENT.to_owned(),
+            Self::TransferBroken => nas::INTERRUPTED.to_owned(),
+            Self::BadDocumentId => nas::BAD_ID.to_owned(),
+            Self::Unauthorized => nas::UNAUTHORIZED.to_owned(),
+            Self::Forbidden => nas::FORBIDDEN.to_owned(),
+            Self::RateLimited { .. } => nas::RATE_LIMITED.to_owned(),
+            other => other.sentence(),
+        }
+    }
+
     /// When to come back, at the earliest.
     fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -196,6 +256,8 @@ impl ApiError {
             Self::Unavailable(_) | Self::TooManyStreams | Self::Overloaded { .. } => {
                 Some(Duration::from_secs(2))
             }
+            // A rolling deployment is over then.
+            Self::SchemaTooNew(_) => Some(Duration::from_secs(300)),
             _ => None,
         }
     }
@@ -274,6 +336,12 @@ pub(crate) struct Problem {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     header_required: Option<&'static str>,
+    /// Always `false` (source 001).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success: Option<bool>,
+    /// The contract's sentence (source 001).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
     /// The limit that was passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     max: Option<usize>,
@@ -291,6 +359,18 @@ enum Contract {
     Problem,
     /// Source 002: `error` and `code`.
     Ventes,
+    /// Source 001: `success` and `message` (C-21).
+    Nas,
+}
+
+impl Contract {
+    fn of(path: &str) -> Self {
+        match path {
+            path if path.starts_with("/api/v2/simple/") => Self::Ventes,
+            path if crate::nas::has(path) => Self::Nas,
+            _ => Self::Problem,
+        }
+    }
 }
 
 /// Writes the body of a refused request, in the contract of `path` and as `accept` wishes, and
@@ -302,16 +382,15 @@ pub(crate) fn write(response: Response, path: &str, accept: &HeaderMap, trace: &
     if let ApiError::Unavailable(source) | ApiError::Internal(source) = &*error {
         let causes = source.as_ref().map(|source| chain(&**source)).unwrap_or_default();
         tracing::error!(causes, "{error}");
+    } else if let ApiError::NoRoom(source) = &*error {
+        tracing::error!(causes = chain(source), "{error}");
     }
-    let contract = match path.starts_with("/api/v2/simple/") {
-        true => Contract::Ventes,
-        false => Contract::Problem,
-    };
+    let contract = Contract::of(path);
     let wants_problem = accept
         .get_all(header::ACCEPT)
         .iter()
         .any(|value| value.to_str().is_ok_and(|value| value.contains("application/problem+json")));
-    let content_type = match contract == Contract::Ventes && !wants_problem {
+    let content_type = match contract != Contract::Problem && !wants_problem {
         true => "application/json",
         false => "application/problem+json",
     };
@@ -326,6 +405,11 @@ pub(crate) fn write(response: Response, path: &str, accept: &HeaderMap, trace: &
 fn problem(error: &ApiError, contract: Contract, trace: &Trace) -> Problem {
     let (status, code) = error.kind();
     let sentence = (contract == Contract::Ventes).then(|| error.sentence());
+    let message = (contract == Contract::Nas).then(|| error.nas_sentence());
+    let detail = match (error, &message) {
+        (ApiError::NasNotConfigured, Some(_)) => Some(nas::NOT_CONFIGURED_DETAIL.to_owned()),
+        (_, message) => message.clone(),
+    };
     Problem {
         code,
         header_required: matches!(error, ApiError::MissingSerial).then_some(texts::SERIAL_HEADER),
@@ -336,7 +420,9 @@ fn problem(error: &ApiError, contract: Contract, trace: &Trace) -> Problem {
         r#type: format!("urn:relais:problem:{}", code.to_lowercase().replace('_', "-")),
         title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),
-        detail: sentence.clone().unwrap_or_else(|| error.to_string()),
+        success: message.as_ref().map(|_| false),
+        detail: sentence.clone().or(detail).unwrap_or_else(|| error.to_string()),
+        message,
         instance: format!("urn:relais:request:{}", trace.id),
         error: sentence,
     }

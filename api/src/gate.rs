@@ -54,6 +54,17 @@ pub(crate) async fn enter_till(
     (Pass(Some(quota)), quota.check().and(till))
 }
 
+/// The same for a route that is open to everybody: counted by address.
+pub(crate) async fn enter_open(
+    state: &State,
+    peer: Peer,
+    route: &'static str,
+) -> (Pass, Result<String, ApiError>) {
+    let principal = format!("ip:{}", peer.0.ip().to_canonical());
+    let quota = state.limits.take(&principal, route).await;
+    (Pass(Some(quota)), quota.check().map(|()| principal))
+}
+
 impl Pass {
     /// The answer with its headers.
     pub(crate) fn leave(self, answer: Result<Response, ApiError>) -> Response {

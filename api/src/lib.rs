@@ -9,6 +9,7 @@ mod body;
 mod contract;
 mod dead;
 mod delivery;
+mod documents;
 mod error;
 mod events;
 mod feed;
@@ -18,10 +19,12 @@ mod idempotency;
 mod jobs;
 mod limits;
 mod load;
+mod nas;
 mod observe;
 mod openapi;
 mod pauses;
 mod prefer;
+mod push;
 mod queues;
 mod schedules;
 mod server;
@@ -35,7 +38,7 @@ pub use dead::DeadJobs;
 pub use pauses::PauseShown;
 pub use queues::Queues;
 pub use server::serve;
-pub use settings::Settings;
+pub use settings::{Nas, Settings};
 pub use workers::Workers;
 
 use ::jobs::Catalog;
@@ -131,6 +134,9 @@ impl Route {
 fn routes() -> Vec<Route> {
     [
         ventes::routes(),
+        push::routes(),
+        nas::routes(),
+        documents::routes(),
         jobs::routes(),
         queues::routes(),
         pauses::routes(),

@@ -13,8 +13,15 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 #[openapi(
     info(title = "Relais", description = "Sales in, answers out; everything between is a job."),
     paths(
-        crate::ventes::push, crate::ventes::look::history, crate::ventes::look::figures,
+        crate::ventes::push, crate::push::push, crate::push::conflicts::list,
+        crate::push::conflicts::show, crate::push::resolve::resolve,
+        crate::push::history::versions,
+        crate::ventes::look::history, crate::ventes::look::figures,
         crate::ventes::look::rejected,
+        crate::nas::status::status, crate::nas::status::config, crate::nas::test::test,
+        crate::nas::run::run, crate::nas::single::single,
+        crate::documents::upload::upload, crate::documents::read::list,
+        crate::documents::read::show, crate::documents::remove::remove,
         crate::jobs::list::list, crate::jobs::put::envelope, crate::jobs::put::by_kind,
         crate::jobs::show::show, crate::jobs::show::logs, crate::jobs::why::why,
         crate::jobs::act::cancel, crate::jobs::act::retry, crate::jobs::act::delete,
@@ -33,6 +40,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
     modifiers(&Credentials, &WithoutSlash),
     tags(
         (name = "ventes", description = "Sales of the shops' terminals"),
+        (name = "sync", description = "What local servers push, and its conflicts"),
+        (name = "nas", description = "Documents, and their way to the file server"),
         (name = "jobs", description = "What was accepted, and what became of it"),
         (name = "queues", description = "For operators: queues, pauses, workers, dead jobs"),
         (name = "schedules", description = "What is put in at set times"),

@@ -4,7 +4,7 @@
 use crate::delivery::{Delivery, Sent};
 use crate::error::ApiError;
 use crate::wire::{Socket, Wire};
-use crate::{State, feed, observe, router};
+use crate::{State, documents, feed, observe, router};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures::future::{BoxFuture, FutureExt};
@@ -54,6 +54,7 @@ pub async fn serve(
     let room = Arc::new(Semaphore::new(state.settings.max_connections));
     let state = State { stopping: shutdown.clone(), ..state };
     let feed = tokio::spawn(feed::keep(state.clone()));
+    let sweep = tokio::spawn(documents::sweep::keep(state.clone()));
     let service = router(state.clone());
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
     loop {
@@ -78,6 +79,7 @@ pub async fn serve(
         connections.wait().await;
     }
     feed.abort();
+    sweep.abort();
     state.marking.close();
     state.marking.wait().await;
     Ok(())

@@ -1,5 +1,6 @@
 //! What configuration may change about the API.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Limits and waits of one API process.
@@ -51,6 +52,45 @@ pub struct Settings {
     pub invoice_zone: chrono_tz::Tz,
     /// An article with at most so many in stock counts as low.
     pub low_stock: i64,
+    /// Source 001.
+    pub nas: Nas,
+}
+
+/// The file server as its contract shows it, and where its documents lie.
+#[derive(Debug, Clone)]
+pub struct Nas {
+    pub host: Option<String>,
+    /// Whether there is a user; its name is never told (R-001-15).
+    pub has_user: bool,
+    pub path: Option<String>,
+    /// Whether `/api/v1/sync` is open to everybody (C-25).
+    pub public: bool,
+    pub uploads: PathBuf,
+    /// Bytes of one document.
+    pub document_bytes: u64,
+    /// How long `/run` waits for the end of the transfer (D-6).
+    pub run_wait: Duration,
+}
+
+impl Nas {
+    /// Whether documents can be sent there.
+    pub fn is_configured(&self) -> bool {
+        self.host.is_some() && self.has_user && self.path.is_some()
+    }
+}
+
+impl Default for Nas {
+    fn default() -> Self {
+        Self {
+            host: None,
+            has_user: false,
+            path: None,
+            public: false,
+            uploads: PathBuf::from("./data/uploads"),
+            document_bytes: 512 * 1024 * 1024,
+            run_wait: Duration::from_secs(25),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -72,12 +112,13 @@ impl Default for Settings {
             keep_alive: Duration::from_secs(75),
             max_connections: 16_384,
             max_streams: 1_000,
-            store_timeout: Duration::from_secs(1),
+            store_timeout: Duration::from_millis(800),
             shutdown_grace: Duration::from_secs(10),
             redis_prefix: "relais:".to_owned(),
             device_keys: false,
             invoice_zone: chrono_tz::Tz::UTC,
             low_stock: 5,
+            nas: Nas::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 pub(crate) mod dead;
 pub(crate) mod filter;
 pub(crate) mod jobs;
+pub(crate) mod keys;
 pub(crate) mod queues;
 pub(crate) mod terminals;
 
@@ -29,11 +30,13 @@ Examples:
   relais up --demo                        everything in one process on one SQLite file
   relais api --bind 0.0.0.0:8000 --database-url postgres://relais@db/relais
   relais worker --queues records --workers 16
-  relais seed shops.json                  load shops, terminals, articles and API keys
+  relais seed shops.json                  load shops, terminals, articles, sites and API keys
+  relais keys create --site 1             a key for the local server of site 1
   relais bench --jobs 100000              how fast this deployment is
   relais queues                           how much waits where, and how fast it moves
   relais jobs why 0198c1d2-…              what a job waits for
   relais dead requeue --kind K --reason R what failed for good runs again
+  relais nas trust                        compare and trust the file server's host key
   relais schedules preview verify_stock   when it ticks next
 
 Settings come from, the last one wins: compiled-in defaults, a file (--config, RELAIS_CONFIG or
@@ -97,12 +100,15 @@ pub(crate) enum Command {
     Scheduler,
     /// Bring the database's schema up to date and exit
     Migrate,
-    /// Load shops, terminals, articles and API keys from a JSON file, all or nothing
+    /// Load shops, terminals, articles, sites and API keys from a JSON file, all or nothing
     Seed {
         /// The file, or - for standard input
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Trust the file server, and try the connection to it
+    #[command(subcommand)]
+    Nas(crate::nas::Command),
     #[command(flatten)]
     Operate(Operate),
     /// Measure this deployment with jobs that do nothing
@@ -124,6 +130,8 @@ pub(crate) enum Operate {
     Workers(queues::WorkersArgs),
     /// Look at jobs that failed for good, and put them back
     Dead(dead::DeadArgs),
+    /// Make, list and revoke API keys
+    Keys(keys::KeysArgs),
     /// Give terminals their device keys
     Terminals(terminals::TerminalsArgs),
 }

@@ -4,6 +4,7 @@ mod act;
 mod dead;
 mod enqueue;
 mod jobs;
+mod keys;
 mod queues;
 mod tail;
 mod terminals;
@@ -47,6 +48,7 @@ pub(crate) async fn run(
         Operate::Queues(args) => queues::run(args, engine, catalog).await,
         Operate::Workers(args) => queues::workers(args, engine).await,
         Operate::Dead(args) => dead::run(args, engine).await,
+        Operate::Keys(args) => keys::run(args, engine).await,
         Operate::Terminals(args) => terminals::run(args, engine).await,
     };
     engine.db().close().await;

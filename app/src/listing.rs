@@ -1,10 +1,12 @@
 //! Jobs as people read them on a terminal: an aligned table, and one job in full.
 
 mod json;
+mod keys;
 mod operators;
 mod why;
 
 pub(crate) use json::{array, object, one, text};
+pub(crate) use keys::keys;
 pub(crate) use operators::{dead, pause, queues, workers};
 pub(crate) use why::{why_object, why_sentences};
 
@@ -161,7 +163,7 @@ fn state(row: &JobRow) -> String {
     format!("{}{blocked}", row.state.as_str())
 }
 
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     escaped(text).into_owned()
 }
 

@@ -7,6 +7,7 @@ mod crew;
 mod demo;
 mod escape;
 mod listing;
+mod nas;
 mod schedules;
 mod settings;
 mod shutdown;
@@ -70,6 +71,7 @@ async fn run(
             schedules::run(command, &settings, &catalog).await?;
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Nas(command) => return Ok(nas::run(&command, &settings).await?.into()),
         Command::Migrate => {
             let shutdown = shutdown::on_signals()?.stop;
             let db = store::open_record(&settings, Patience::Startup(&shutdown)).await?;
@@ -80,7 +82,8 @@ async fn run(
         Command::Seed { file } => {
             let text = read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
             let db = store::open_record(&settings, Patience::None).await?;
-            let loaded = seed::load(&db, &text).await?;
+            let uploads = &settings.nas.uploads_dir;
+            let loaded = seed::load_with(&db, &text, Some(uploads)).await?;
             terminal::print(&format!("loaded: {loaded}"))?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -176,7 +179,7 @@ fn api_state(
     let api = api::Settings {
         wait: settings.api.wait,
         // What a client may ask for is never less than what it gets unasked.
-        wait_max: defaults.wait_max.max(settings.api.wait),
+        wait_max: defaults.wait_max.max(settings.api.wait).max(settings.nas.run_wait),
         requests_per_minute: settings.limits.requests_per_minute,
         unfinished_per_principal: settings.limits.unfinished_per_principal,
         max_body_bytes: settings.limits.body_bytes,
@@ -190,6 +193,15 @@ fn api_state(
         device_keys: settings.terminals.device_keys,
         invoice_zone: settings.terminals.invoice_zone,
         low_stock: settings.terminals.low_stock,
+        nas: api::Nas {
+            host: settings.nas.host.clone(),
+            has_user: settings.nas.user.is_some(),
+            path: settings.nas.path.clone(),
+            public: settings.nas.public,
+            uploads: settings.nas.uploads_dir.clone(),
+            document_bytes: settings.nas.document_bytes,
+            run_wait: settings.nas.run_wait,
+        },
         ..defaults
     };
     let redis = store::limiter(settings);
@@ -206,6 +218,7 @@ fn start_worker(
     let services = Services {
         engine: Arc::clone(engine),
         sales: settings.sales,
+        nas: settings.nas.server(),
         retention: settings.queue.retention,
     };
     let worker = worker::Settings {

@@ -4,6 +4,7 @@
 
 mod gather;
 mod layers;
+mod nas;
 mod problem;
 mod queues;
 mod reader;
@@ -14,6 +15,7 @@ mod tests;
 
 pub(crate) use gather::{gather, user};
 pub(crate) use layers::Sources;
+pub(crate) use nas::Nas;
 pub(crate) use problem::Problems;
 
 use db::DatabaseUrl;
@@ -104,21 +106,6 @@ pub(crate) enum Format {
     Json,
 }
 
-/// The file server of source 001; each part may be missing, as its contract shows them one by one.
-#[derive(Debug)]
-pub(crate) struct Nas {
-    pub(crate) host: Option<String>,
-    pub(crate) user: Option<String>,
-    pub(crate) path: Option<String>,
-}
-
-impl Nas {
-    /// Whether documents can be copied there.
-    pub(crate) fn is_configured(&self) -> bool {
-        self.host.is_some() && self.user.is_some() && self.path.is_some()
-    }
-}
-
 impl Settings {
     /// Reads and checks everything; `Err` holds every problem, not the first.
     pub(crate) fn load(sources: &Sources, catalog: &Catalog) -> Result<Self, Problems> {
@@ -186,11 +173,7 @@ impl Settings {
                 format: from.parsed("log.format", rules::log_format),
                 filter: from.parsed("log.filter", rules::log_filter),
             },
-            nas: Nas {
-                host: from.parsed("nas.host", rules::nas_host),
-                user: from.parsed("nas.user", rules::nas_user),
-                path: from.parsed("nas.path", rules::nas_path),
-            },
+            nas: nas::read(&mut from),
             schedules: schedules::read(&mut from, catalog),
         };
         check_together(&settings, &mut from);

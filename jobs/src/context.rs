@@ -16,6 +16,8 @@ pub struct Services {
     pub engine: Arc<dyn Engine>,
     /// What jobs of the sales contract may be told by configuration.
     pub sales: records::ventes::Policy,
+    /// The file server of source 001.
+    pub nas: Arc<crate::connectors::nas::Nas>,
     /// How long finished jobs stay.
     pub retention: queue::Retention,
 }

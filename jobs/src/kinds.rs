@@ -15,7 +15,10 @@ macro_rules! kinds {
 }
 
 kinds! {
+    apply_push_batch::ApplyPushBatch,
     apply_sales_batch::ApplySalesBatch,
     prune_jobs::PruneJobs,
+    test_nas::TestNas,
+    transfer_to_nas::TransferToNas,
     verify_stock::VerifyStock,
 }

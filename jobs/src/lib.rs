@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 mod catalog;
+pub mod connectors;
 mod context;
 mod failure;
 mod job;

@@ -34,6 +34,10 @@ pub trait Engine: Control {
     /// Records how attempts ended, each only for its holder; returns the tickets that were held.
     async fn finish(&self, ends: &[(Ticket, Outcome)]) -> Result<Vec<Ticket>, Error>;
 
+    /// Notes that a suspect ([`crate::SUSPECT`]) is about to begin; [`Error::LeaseLost`] if the caller no
+    /// longer holds it. Until then the loss of its holder is nothing that it did.
+    async fn begin(&self, ticket: Ticket) -> Result<(), Error>;
+
     /// Records an end inside the caller's transaction, so that it and the job's effects happen
     /// together or not at all; [`Error::LeaseLost`] if the caller no longer holds the job.
     async fn finish_in(&self, tx: &mut Tx, ticket: Ticket, outcome: &Outcome) -> Result<(), Error>;
@@ -120,7 +124,10 @@ pub const CANCELS: &str = "\u{1}cancels";
 pub fn open(db: Db, settings: &Settings) -> Result<Arc<dyn Engine>, Error> {
     let bell = Bell::new();
     let index = match (db.postgres(), db.file(), &settings.redis_url) {
-        (Some(_), _, Some(url)) => Some(crate::redis::start(&bell, url, &settings.redis_prefix)?),
+        (Some(pool), _, Some(url)) => {
+            let instead = crate::bell::postgres::hear_beside(&bell, &db, pool);
+            Some(crate::redis::start(&bell, url, &settings.redis_prefix, instead)?)
+        }
         (Some(pool), _, None) => {
             crate::bell::postgres::start(&bell, &db, pool);
             None

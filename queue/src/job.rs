@@ -8,6 +8,10 @@ use chrono::{DateTime, Utc};
 use std::time::Duration;
 use uuid::Uuid;
 
+/// A job whose process died this often may be what kills it: its next holder runs it apart from others,
+/// and one more death sets it aside.
+pub const SUSPECT: u32 = 2;
+
 /// A job to put in.
 #[derive(Debug, Clone)]
 pub struct NewJob {

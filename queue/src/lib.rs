@@ -23,6 +23,6 @@ pub use engine::{CANCELS, Engine, SCHEDULED, Settings, open};
 pub use error::Error;
 pub use job::{
     Attempt, Claim, Claimed, Enqueued, Filter, Found, JobRow, Listed, NewJob, Outcome, Page,
-    Progress, QueueStats, Reaped, Retention, Save, State, Ticket, Unique,
+    Progress, QueueStats, Reaped, Retention, SUSPECT, Save, State, Ticket, Unique,
 };
 pub use sql::schedules;

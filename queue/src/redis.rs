@@ -8,6 +8,7 @@ mod keys;
 mod link;
 
 use crate::Error;
+use crate::bell::postgres::Notifier;
 use crate::bell::{Bell, Carrier, Entry, Gathered, Message};
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -34,6 +35,8 @@ pub(crate) struct Index {
     /// Queues that this process claims from, and when it last showed their first jobs.
     swept: Arc<Mutex<HashMap<String, Option<Instant>>>>,
     id: Uuid,
+    /// Rings while Redis does not.
+    instead: Notifier,
 }
 
 /// Redis did not answer in time, or refused.
@@ -41,8 +44,13 @@ pub(crate) struct Index {
 #[error("redis: {0}")]
 pub(crate) struct Unreachable(pub(crate) String);
 
-/// Starts to ring other processes and to hear them.
-pub(crate) fn start(bell: &Arc<Bell>, url: &str, prefix: &str) -> Result<Index, Error> {
+/// Starts to ring other processes and to hear them; while Redis does not answer, `instead` rings.
+pub(crate) fn start(
+    bell: &Arc<Bell>,
+    url: &str,
+    prefix: &str,
+    instead: Notifier,
+) -> Result<Index, Error> {
     let link = Link::new(url).map_err(Error::Settings)?;
     let keys = keys::Keys::new(prefix);
     let index = Index {
@@ -51,6 +59,7 @@ pub(crate) fn start(bell: &Arc<Bell>, url: &str, prefix: &str) -> Result<Index, 
         filled: Arc::default(),
         swept: Arc::default(),
         id: bell.id,
+        instead,
     };
     bell.start(Box::new(index.clone()));
     tokio::spawn(listen(Arc::downgrade(bell), index.clone()));
@@ -110,17 +119,8 @@ impl Index {
         .collect()
     }
 
-    pub(crate) async fn ping(&self) -> Result<(), Error> {
-        let mut pipe = redis::pipe();
-        pipe.cmd("PING").ignore();
-        self.link.run::<()>(&pipe).await.map_err(|error| Error::Unreachable(error.to_string()))
-    }
-}
-
-#[async_trait]
-impl Carrier for Index {
     /// Index first, then ring, few jobs in one round trip: whoever hears finds the jobs there.
-    async fn carry(&self, gathered: &Gathered) -> Result<(), String> {
+    async fn publish(&self, gathered: &Gathered) -> Result<(), String> {
         let mut pipe = redis::pipe();
         let mut waiting = 0;
         for (queue, entries) in &gathered.ready {
@@ -138,6 +138,20 @@ impl Carrier for Index {
             pipe.cmd("PUBLISH").arg(self.keys.bell()).arg(text).ignore();
         }
         self.link.run::<()>(&pipe).await.map_err(|error| error.to_string())
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("PING").ignore();
+        self.link.run::<()>(&pipe).await.map_err(|error| Error::Unreachable(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl Carrier for Index {
+    async fn carry(&self, gathered: &Gathered) -> Result<(), String> {
+        let Err(error) = self.publish(gathered).await else { return Ok(()) };
+        self.instead.carry(gathered).await.map_err(|also| format!("{error}; {also}"))
     }
 
     fn before_local(&self) -> bool {

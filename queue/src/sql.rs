@@ -152,6 +152,10 @@ impl Engine for Record {
         self.hold(tx, ticket, save).await
     }
 
+    async fn begin(&self, ticket: Ticket) -> Result<(), Error> {
+        retry_collisions!(self.begin_suspect(ticket))
+    }
+
     async fn forgive_in(&self, tx: &mut Tx, ticket: Ticket) -> Result<(), Error> {
         let ticket = unfenced::ticket(tx, ticket).await?;
         self.forgive(tx, ticket).await

@@ -2,8 +2,11 @@
 //! no I/O, and their SQL.
 
 mod digest;
+pub mod documents;
 mod json;
 pub mod keys;
+pub mod nas;
+pub mod push;
 pub mod requests;
 pub mod seed;
 pub mod ventes;

@@ -1,21 +1,20 @@
-//! Reference data from a JSON file: shops, terminals, articles and API keys.
+//! Reference data from a JSON file: shops, terminals, articles, sites, API keys and documents.
 //!
 //! Everything is checked first, and every error is told with its path; then all of it is written
 //! in one transaction or nothing is. Loading a file twice changes nothing, and a stock that has
 //! moved is never reset.
 
+mod documents;
 mod read;
 mod write;
 
 use db::{Db, Sql};
 use read::File;
 use std::fmt;
+use std::path::Path;
 
 /// The demo data: the shop, terminal and articles of source 002.
 pub const DEMO: &str = include_str!("../demo.json");
-
-/// What a key may be allowed.
-pub const SCOPES: [&str; 3] = ["jobs:read", "jobs:write", "admin"];
 
 /// How many rows of each table were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +22,18 @@ pub struct Report {
     pub boutiques: usize,
     pub terminaux: usize,
     pub articles: usize,
+    pub sites: usize,
     pub cles_api: usize,
+    pub documents: usize,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { boutiques, terminaux, articles, cles_api } = self;
+        let Self { boutiques, terminaux, articles, sites, cles_api, documents } = self;
         write!(
             f,
-            "{boutiques} boutiques, {terminaux} terminaux, {articles} articles, {cles_api} cles_api"
+            "{boutiques} boutiques, {terminaux} terminaux, {articles} articles, {sites} sites, \
+             {cles_api} cles_api, {documents} documents"
         )
     }
 }
@@ -61,19 +63,29 @@ pub async fn load_demo(db: &Db) -> Result<bool, SeedError> {
 
 /// Checks `json` and writes it: rows that exist are updated, none is removed.
 pub async fn load(db: &Db, json: &str) -> Result<Report, SeedError> {
+    load_with(db, json, None).await
+}
+
+/// The same, and reads the files of documents below `uploads`, as far as they are there.
+pub async fn load_with(db: &Db, json: &str, uploads: Option<&Path>) -> Result<Report, SeedError> {
     let mut errors = Vec::new();
     let file = File::read(json, &mut errors)?;
+    let contents = documents::contents(&file.documents, uploads, &mut errors);
     let mut tx = db.begin().await?;
     write::check(&mut tx, &file, &mut errors).await?;
+    let names = documents::check(&mut tx, &file, &mut errors).await?;
     if !errors.is_empty() {
         return Err(SeedError::Invalid(errors));
     }
     write::all(&mut tx, &file).await?;
+    documents::write(&mut tx, &file.documents, &contents, &names).await?;
     tx.commit().await?;
     Ok(Report {
         boutiques: file.shops.len(),
         terminaux: file.terminals.len(),
         articles: file.articles.len(),
+        sites: file.sites.len(),
         cles_api: file.keys.len(),
+        documents: file.documents.len(),
     })
 }

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use tests::stores::Deployment;
 use uuid::Uuid;
 
-fn asked(variable: &str, default: u64) -> u64 {
+pub(crate) fn asked(variable: &str, default: u64) -> u64 {
     let asked = std::env::var(variable).ok().and_then(|text| text.parse().ok());
     asked.unwrap_or(default)
 }

@@ -33,7 +33,7 @@ async fn the_example_runs() {
     let day = Duration::from_secs(86_400);
     let retention = Retention { done: day, dead: day };
     let sales = Policy { release_after: day, ..Policy::default() };
-    let services = Services { engine, sales, retention };
+    let services = Services { engine, sales, nas: std::sync::Arc::default(), retention };
     let cx = Context::new(services, job, CancellationToken::new());
     run(&cx).await.unwrap();
     assert!(cx.take_result().unwrap().starts_with("{\"slowest_ms\":"));

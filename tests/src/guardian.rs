@@ -47,6 +47,13 @@ cat >/dev/null
 ip netns del "$1" 2>/dev/null
 "#;
 
+/// Takes a file system away from its folder.
+const MOUNT: &str = r#"
+trap '' HUP INT QUIT TERM
+cat >/dev/null
+umount -l "$1" 2>/dev/null
+"#;
+
 /// A shell that outlives us by a moment.
 #[derive(Debug)]
 pub struct Guardian {
@@ -72,6 +79,11 @@ impl Guardian {
     /// Of a network namespace of ours.
     pub fn of_namespace(name: &str) -> Self {
         Self { dir: PathBuf::new(), shell: shell(NAMESPACE, &[name.as_ref()]) }
+    }
+
+    /// Of a file system that we mounted on that folder.
+    pub fn of_mount(folder: &Path) -> Self {
+        Self { dir: PathBuf::new(), shell: shell(MOUNT, &[folder.as_os_str()]) }
     }
 
     /// The directory that it will remove.

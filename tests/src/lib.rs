@@ -9,6 +9,7 @@ pub mod guardian;
 pub mod program;
 pub mod recipe;
 pub mod script;
+pub mod sshd;
 pub mod stores;
 
 /// What a job kind finds at the root of its own crate.

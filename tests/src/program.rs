@@ -69,6 +69,7 @@ async fn serve(stores: Stores) -> SocketAddr {
     let state = api::State::new(Arc::clone(&engine), settings, metrics, None, Arc::clone(&catalog));
     tokio::spawn(api::serve(listener, state, CancellationToken::new()));
     let services = Services {
+        nas: std::sync::Arc::default(),
         engine: Arc::clone(&engine),
         sales: records::ventes::Policy::default(),
         retention: queue::Retention { done: DAY, dead: DAY },

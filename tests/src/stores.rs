@@ -143,14 +143,14 @@ pub fn free_port() -> u16 {
 }
 
 /// The file of a program in `PATH` or in one of `more`.
-fn find_program(name: &str, more: &[PathBuf]) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str, more: &[PathBuf]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(more.iter().cloned());
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
 /// Stops the test run with the one command that helps.
-fn missing(what: &str, package: &str) -> ! {
+pub(crate) fn missing(what: &str, package: &str) -> ! {
     panic!(
         "{what} was not found. On Debian as root, `cargo xtask check` installs what the tests \
          need; by hand: `apt-get install -y --no-install-recommends {package}`. \
@@ -171,7 +171,7 @@ pub fn signal(pid: u32, name: &str) -> bool {
     quiet(kill).status().expect("`kill` is everywhere").success()
 }
 
-fn quiet(mut command: Command) -> Command {
+pub(crate) fn quiet(mut command: Command) -> Command {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }

@@ -33,10 +33,20 @@ pub(crate) async fn attempt(shared: Arc<Shared>, work: Work) {
             retry: RetryPolicy::STANDARD,
             draining: false,
         };
+        let place = tokio::select! {
+            place = shared.room.enter(job.crashes) => Some(place),
+            () = news.lost.cancelled() => None,
+            () = news.cancel.cancelled() => None,
+            () = shared.draining.cancelled() => None,
+        };
         let end = match prepare(&shared, &job, &news, &mut budget) {
-            Ok(prepared) => run(&shared, job, &news, prepared).await,
+            Ok(prepared) => match begin(&shared, &job).await {
+                Ok(()) => run(&shared, job, &news, prepared).await,
+                Err(end) => end,
+            },
             Err(end) => end,
         };
+        drop(place);
         budget.draining = shared.draining.is_cancelled();
         let recorded = matches!(end, End::Recorded);
         let outcome = decide(end, budget, &mut rand::rng());
@@ -66,6 +76,9 @@ fn prepare(
     news: &News,
     budget: &mut Budget,
 ) -> Result<Prepared, End> {
+    if news.lost.is_cancelled() {
+        return Err(End::Lost);
+    }
     if news.cancel.is_cancelled() {
         return Err(End::Cancelled(news.cancelled_by()));
     }
@@ -82,6 +95,15 @@ fn prepare(
     let run = kind.parse(&job.payload).map_err(|error| unreadable(format!("payload: {error}")))?;
     let timeout = job.timeout.unwrap_or(kind.timeout);
     Ok(Prepared { run, timeout, cancel_grace: kind.cancel_grace })
+}
+
+/// From here on the death of this process counts against a suspect.
+async fn begin(shared: &Shared, job: &Claimed) -> Result<(), End> {
+    if job.crashes < queue::SUSPECT {
+        return Ok(());
+    }
+    let begun = shared.engine.begin(job.ticket).await;
+    begun.map_err(|error| End::Returned(Err(error.into())))
 }
 
 /// Runs the handler and writes what it logs; its end is recorded after its last line.

@@ -2,7 +2,7 @@
 //!
 //! Per queue a [`claims`] task takes as many jobs as there are free slots, `apalis` hands each to
 //! [`attempt`], [`lease`] keeps them held, [`cancel`] hears who is to stop, [`log`] writes what they
-//! say, [`finish`] records their ends in batches, [`beat`] shows the process as alive and [`upkeep`]
+//! say, [`suspect`] keeps apart what may kill its process, [`finish`] records their ends in batches, [`beat`] shows the process as alive and [`upkeep`]
 //! returns what other processes lost. Shutdown stops claiming at once and says so to running jobs,
 //! lets them finish until the grace time, then hands the rest back without spending an attempt.
 
@@ -16,6 +16,7 @@ mod finish;
 mod lease;
 mod log;
 mod measure;
+mod suspect;
 mod upkeep;
 
 use jobs::{Catalog, Services};
@@ -71,6 +72,7 @@ struct Shared {
     leases: lease::Leases,
     ends: mpsc::Sender<finish::End>,
     tally: beat::Tally,
+    room: suspect::Room,
     /// No new claims.
     draining: CancellationToken,
     /// The grace time is over: hand back what still runs.
@@ -94,6 +96,7 @@ pub async fn run(
         services,
         tally: beat::Tally::new(&settings.queues),
         settings,
+        room: suspect::Room::default(),
         leases: lease::Leases::default(),
         ends,
         draining: begun,

@@ -143,6 +143,7 @@ async fn work(engine: &Arc<dyn Engine>, settings: &Settings, n: u64) -> anyhow::
     let services = Services {
         engine: Arc::clone(engine),
         sales: settings.sales,
+        nas: Arc::default(),
         retention: settings.queue.retention,
     };
     let worker = worker::Settings {

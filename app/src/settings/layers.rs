@@ -11,7 +11,7 @@ use toml::{Table, Value};
 const DEFAULTS: &str = include_str!("../../../config.default.toml");
 
 /// Names of the sources' documents and of common practice, beside `RELAIS_<SECTION>_<KEY>`.
-const SHORT_NAMES: [(&str, &str); 8] = [
+const SHORT_NAMES: [(&str, &str); 10] = [
     ("DATABASE_URL", "database.url"),
     ("REDIS_URL", "redis.url"),
     ("DEVICE_AUTH", "sales.device_auth"),
@@ -20,6 +20,8 @@ const SHORT_NAMES: [(&str, &str); 8] = [
     ("NAS_HOST", "nas.host"),
     ("NAS_USER", "nas.user"),
     ("NAS_PATH", "nas.path"),
+    ("NAS_API_PUBLIC", "nas.public"),
+    ("UPLOADS_DIR", "nas.uploads_dir"),
 ];
 
 /// The variable that names the file; not a setting itself.

@@ -42,6 +42,24 @@ impl Reader {
         }
     }
 
+    /// True or false.
+    pub(super) fn flag(&mut self, key: &str) -> bool {
+        let found = self.found(key);
+        let flag = match &found.value {
+            Value::Boolean(flag) => Some(*flag),
+            Value::String(text) if found.is_untyped() => match text.trim() {
+                "true" | "1" => Some(true),
+                "false" | "0" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        };
+        flag.unwrap_or_else(|| {
+            self.wrong(key, "true or false");
+            self.layers.defaults[key].as_bool().unwrap_or_default()
+        })
+    }
+
     /// A text that `parse` understands; its error says what is allowed.
     pub(super) fn parsed<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> T {
         let result = match &self.found(key).value {

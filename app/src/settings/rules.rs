@@ -98,32 +98,7 @@ pub(super) fn zone(text: &str) -> Result<chrono_tz::Tz, String> {
     text.parse().map_err(|_| allowed.to_owned())
 }
 
-/// These three become arguments of programs: none may begin like an option or hide a second line.
-pub(super) fn nas_host(text: &str) -> Result<Option<String>, String> {
-    let is_host = |c: char| c.is_ascii_alphanumeric() || ".-:_".contains(c);
-    let fine = text.len() <= 253 && !text.starts_with('-') && text.chars().all(is_host);
-    optional(text, fine, "a host name or an address, without user, port and brackets")
-}
-
-pub(super) fn nas_user(text: &str) -> Result<Option<String>, String> {
-    let fine = is_plain(text) && !text.starts_with('-');
-    optional(text, fine, "a user name of letters, digits and . _ -")
-}
-
-pub(super) fn nas_path(text: &str) -> Result<Option<String>, String> {
-    let fine = text.starts_with('/') && text.len() <= 4_096 && !text.chars().any(char::is_control);
-    optional(text, fine, "an absolute folder, such as /volume1/factures")
-}
-
-fn optional(text: &str, fine: bool, allowed: &str) -> Result<Option<String>, String> {
-    match (text, fine) {
-        ("", _) => Ok(None),
-        (text, true) => Ok(Some(text.to_owned())),
-        _ => Err(allowed.to_owned()),
-    }
-}
-
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }

@@ -171,6 +171,26 @@ fn a_schedule_can_be_switched_off_and_another_added() {
 }
 
 #[test]
+fn the_nas_is_closed_unless_somebody_says_so_plainly() {
+    let nas = |value: &str| load(&from_environment(&[("NAS_API_PUBLIC", value)]));
+    assert!(!load(&Sources::default()).expect("the defaults").nas.public);
+    for (value, public) in [("true", true), ("1", true), ("false", false), ("0", false)] {
+        assert_eq!(nas(value).expect(value).nas.public, public, "{value}");
+    }
+    let problems = nas("yes").expect_err("neither true nor false");
+    assert!(problems.contains("`nas.public` is `yes`"), "{problems}");
+    assert!(problems.contains("allowed: true or false"), "{problems}");
+    let problems = load(&from_file("[nas]\npublic = 'true'")).expect_err("a text");
+    assert!(problems.contains("true or false"), "{problems}");
+    let settings = load(&from_environment(&[("UPLOADS_DIR", "/app/uploads")])).expect("a folder");
+    assert_eq!(settings.nas.uploads_dir.to_str(), Some("/app/uploads"));
+    for wrong in ["Cargo.toml", " ", "a\nb"] {
+        let problems = load(&from_environment(&[("UPLOADS_DIR", wrong)])).expect_err(wrong);
+        assert!(problems.contains("a folder, such as ./data/uploads"), "{problems}");
+    }
+}
+
+#[test]
 fn what_kubernetes_announces_is_not_a_setting() {
     let announced = [("RELAIS_SERVICE_HOST", "10.0.0.1"), ("RELAIS_PORT_8000_TCP", "tcp://x")];
     assert!(load(&from_environment(&announced)).is_ok());

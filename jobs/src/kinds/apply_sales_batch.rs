@@ -4,7 +4,7 @@
 //! holder can commit, a second attempt starts after the last committed chunk, and the end is
 //! recorded in the last chunk's transaction.
 
-mod trial;
+pub(crate) mod trial;
 
 use crate::{Context, Failure, Job, RetryPolicy, Unique};
 use chrono::{DateTime, NaiveDateTime, Utc};

@@ -1,10 +1,10 @@
-//! Removes finished jobs whose retention has passed, old lines of the ticks' ledger and old
-//! idempotency keys, in small steps.
+//! Removes finished jobs whose retention has passed, old lines of the ticks' ledger, old idempotency
+//! keys, and what is kept of pushed entities for 90 days, in small steps.
 //!
 //! Safe to run twice: what the first run removed is not there for the second.
 
 use crate::{Context, Failure, Job, Unique};
-use records::requests;
+use records::{push, requests};
 use serde::{Deserialize, Serialize};
 
 /// Rows per statement: few enough that no lock is held for long.
@@ -50,7 +50,25 @@ impl Job for PruneJobs {
                 break;
             }
         }
-        cx.set_result(&serde_json::json!({ "removed": removed, "ticks": ticks, "keys": keys }));
+        let pushed = prune_pushed(cx).await?;
+        cx.set_result(&serde_json::json!({
+            "removed": removed, "ticks": ticks, "keys": keys, "pushed": pushed,
+        }));
         Ok(())
+    }
+}
+
+/// Versions of entities, settled conflicts and answers of batches.
+async fn prune_pushed(cx: &Context) -> Result<u64, Failure> {
+    let mut pruned = 0;
+    loop {
+        let versions = push::versions::prune(cx.db(), STEP).await?;
+        let conflicts = push::conflicts::prune(cx.db(), STEP).await?;
+        let answers = push::batches::prune(cx.db(), STEP).await?;
+        pruned += versions + conflicts + answers;
+        let is_full = [versions, conflicts, answers].iter().any(|step| *step >= u64::from(STEP));
+        if !is_full || cx.cancelled.is_cancelled() {
+            return Ok(pruned);
+        }
     }
 }

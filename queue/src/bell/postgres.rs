@@ -13,6 +13,7 @@ const CHANNEL: &str = "relais";
 /// A notification holds 8 000 bytes; an id takes 39 of them.
 const DONE_PER_MESSAGE: usize = 150;
 
+#[derive(Clone)]
 pub(crate) struct Notifier {
     db: Db,
     id: Uuid,
@@ -20,8 +21,13 @@ pub(crate) struct Notifier {
 
 /// Starts to ring other processes and to hear them.
 pub(crate) fn start(bell: &Arc<Bell>, db: &Db, pool: &PgPool) {
-    bell.start(Box::new(Notifier { db: db.clone(), id: bell.id }));
+    bell.start(Box::new(hear_beside(bell, db, pool)));
+}
+
+/// Starts to hear other processes; what is returned rings them.
+pub(crate) fn hear_beside(bell: &Arc<Bell>, db: &Db, pool: &PgPool) -> Notifier {
     tokio::spawn(listen(Arc::downgrade(bell), pool.clone()));
+    Notifier { db: db.clone(), id: bell.id }
 }
 
 #[async_trait]

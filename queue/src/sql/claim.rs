@@ -3,7 +3,7 @@
 use super::Record;
 use super::rows::{claimed, entry, millis};
 use crate::Error;
-use crate::job::{Claim, Claimed};
+use crate::job::{Claim, Claimed, SUSPECT};
 use crate::redis::Index;
 use db::{Row, Sql, args};
 use uuid::Uuid;
@@ -32,12 +32,14 @@ macro_rules! claimable {
 
 /// $3 worker, $4 lease in ms, $5 by how much the token grows. A claim does not wait for the disk: a
 /// server that dies may forget it, and the job is claimed anew. The step differs from claim to claim,
-/// so that the forgotten holder, which may still run, does not hold the next one's token.
+/// so that the forgotten holder, which may still run, does not hold the next one's token. $6 crashes
+/// that make a suspect, which begins later.
 macro_rules! claim {
     ($where:expr) => {
         concat!(
             "UPDATE jobs SET state = 'running', attempt = attempt + 1, token = token + $5, \
-             lease_holder = $3, lease_until = {after $4}, started_at = {now}, \
+             lease_holder = $3, lease_until = {after $4}, \
+             started_at = CASE WHEN crashes < $6 THEN {now} END, \
              progress_done = NULL, progress_total = NULL, cancel_at = NULL, cancel_by = NULL \
              WHERE {unflushed} AND ",
             $where,
@@ -77,7 +79,14 @@ static IS_PAUSED: Sql = Sql::both(
 impl Record {
     pub(super) async fn claim_by_scan(&self, claim: &Claim) -> Result<Vec<Claimed>, Error> {
         let limit = i64::try_from(claim.limit).unwrap_or(i64::MAX);
-        let values = args![&claim.queue, limit, &claim.worker, millis(claim.lease), step()];
+        let values = args![
+            &claim.queue,
+            limit,
+            &claim.worker,
+            millis(claim.lease),
+            step(),
+            i64::from(SUSPECT)
+        ];
         in_order(&self.db.write_unflushed(&SCAN, values).await?)
     }
 
@@ -119,7 +128,14 @@ impl Record {
 
     async fn claim_ids(&self, claim: &Claim, mut ids: Vec<Uuid>) -> Result<Vec<Claimed>, Error> {
         ids.sort_unstable();
-        let values = args![&claim.queue, ids, &claim.worker, millis(claim.lease), step()];
+        let values = args![
+            &claim.queue,
+            ids,
+            &claim.worker,
+            millis(claim.lease),
+            step(),
+            i64::from(SUSPECT)
+        ];
         in_order(&self.db.write_unflushed(&PROPOSED, values).await?)
     }
 

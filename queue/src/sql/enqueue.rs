@@ -154,6 +154,7 @@ impl Record {
 
     /// Puts plain jobs in: one round trip, which is a transaction by itself.
     pub(super) async fn insert_plain(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
+        failpoint::at("enqueue").await?;
         super::limits::check(jobs, self.max_payload_bytes)?;
         let step: Vec<Placed<'_>> =
             jobs.iter().map(|job| Placed { job, lane_seq: None, behind: false }).collect();

@@ -39,7 +39,7 @@ async fn no_read_walks_the_table_of_jobs() {
         ("prune", &prune::PRUNE, 3),
         ("promote", &reap::PROMOTE, 1),
         ("lost", &reap::LOST, 1),
-        ("claim", &claim::SCAN, 5),
+        ("claim", &claim::SCAN, 6),
         ("heads", &claim::HEADS, 2),
         ("unblock", &finish::UNBLOCK, 1),
     ]);

@@ -4,7 +4,7 @@ use super::Record;
 use super::finish::lock_lanes;
 use super::rows::{moved, moved_columns};
 use crate::Error;
-use crate::job::Reaped;
+use crate::job::{Reaped, SUSPECT};
 use crate::mutations::{Protection, is_off};
 use chrono::{DateTime, Utc};
 use db::{Sql, args};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// Rows per statement.
 const STEP: i64 = 1_000;
 /// A job whose process died this often is set aside (quarantined): it may be what kills it.
-const MAX_CRASHES: i64 = 3;
+const MAX_CRASHES: i64 = SUSPECT as i64 + 1;
 
 /// $1 limit.
 pub(super) static PROMOTE: Sql = Sql::both(concat!(
@@ -58,19 +58,38 @@ static EXPIRE: Sql = Sql::both(concat!(
 static KEEP_CRASH: Sql = Sql::both(
     "INSERT INTO attempts (job_id, token, attempt, worker, started_at, ended_at, outcome, error) \
      SELECT id, token, attempt, lease_holder, started_at, {now}, 'crash', \
-     'worker ' || lease_holder || ' let its lease run out' FROM jobs WHERE id = ANY($1) \
-     ON CONFLICT DO NOTHING",
+     'worker ' || lease_holder || ' let its lease run out' FROM jobs \
+     WHERE id = ANY($1) AND started_at IS NOT NULL ON CONFLICT DO NOTHING",
 );
+
+/// Whether the attempt had begun: a suspect that still waited for its turn has done nothing.
+macro_rules! began {
+    () => {
+        "CASE WHEN started_at IS NULL THEN 0 ELSE 1 END"
+    };
+}
+
+macro_rules! is_over {
+    () => {
+        "(started_at IS NOT NULL AND (crashes + 1 >= $2 OR attempt >= max_attempts))"
+    };
+}
 
 /// $1 ids, $2 crashes allowed.
 static RECOVER: Sql = Sql::both(concat!(
-    "UPDATE jobs SET crashes = crashes + 1, lease_holder = NULL, lease_until = NULL, \
-     state = CASE WHEN cancel_at IS NOT NULL THEN 'cancelled' \
-     WHEN crashes + 1 >= $2 OR attempt >= max_attempts THEN 'dead' ELSE 'ready' END, \
-     finished_at = CASE WHEN crashes + 1 >= $2 OR attempt >= max_attempts \
-     OR cancel_at IS NOT NULL THEN {now} END, \
+    "UPDATE jobs SET crashes = crashes + ",
+    began!(),
+    ", attempt = attempt - 1 + ",
+    began!(),
+    ", lease_holder = NULL, lease_until = NULL, \
+     state = CASE WHEN cancel_at IS NOT NULL THEN 'cancelled' WHEN ",
+    is_over!(),
+    " THEN 'dead' ELSE 'ready' END, finished_at = CASE WHEN cancel_at IS NOT NULL OR ",
+    is_over!(),
+    " THEN {now} END, \
      error = CASE WHEN cancel_at IS NOT NULL THEN COALESCE(cancel_by, 'cancelled') \
-     WHEN crashes + 1 >= $2 THEN 'quarantined: its process died ' || $2 || ' times' \
+     WHEN started_at IS NOT NULL AND crashes + 1 >= $2 \
+     THEN 'quarantined: its process died ' || $2 || ' times' \
      ELSE 'its process died or lost the database' END \
      WHERE id = ANY($1) RETURNING lane, ",
     moved_columns!()

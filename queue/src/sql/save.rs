@@ -56,7 +56,16 @@ macro_rules! keep_step {
 /// $1 id, $2 token, $3 step, $4 result; touches a row if the caller holds the job.
 static KEEP_STEP: Sql = Sql::each(keep_step!("$4::text::json"), keep_step!("$4"));
 
+/// $1 id, $2 token.
+static BEGIN: Sql = Sql::both(
+    "UPDATE jobs SET started_at = {now} WHERE id = $1 AND token = $2 AND state = 'running'",
+);
+
 impl Record {
+    pub(super) async fn begin_suspect(&self, ticket: Ticket) -> Result<(), Error> {
+        held(ticket, self.db.execute(&BEGIN, args![ticket.id, ticket.token]).await?)
+    }
+
     pub(super) async fn hold(&self, tx: &mut Tx, ticket: Ticket, save: &Save) -> Result<(), Error> {
         let values = self.save_values(ticket, save)?;
         held(ticket, tx.execute(&HOLD, values).await?)

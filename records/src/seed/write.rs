@@ -1,6 +1,7 @@
 //! Checks a seed file against what is in the record, and writes it.
 
-use super::read::{Article, File, Key, Shop, Till};
+use super::read::{Article, File, Key, Shop, Site, Till};
+use crate::keys::KEYS_PER_SITE;
 use db::{Error, Sql, Tx, args};
 use std::collections::{HashMap, HashSet};
 
@@ -29,6 +30,42 @@ pub(super) async fn check(tx: &mut Tx, file: &File, errors: &mut Vec<String>) ->
         }
         if let Some(home) = homes.get(&id).filter(|home| **home != shop_id) {
             errors.push(format!("{place}: article {id} belongs to shop {home} and cannot move"));
+        }
+    }
+    check_keys(tx, file, errors).await
+}
+
+/// A key keeps its site, and a site has so many live ones.
+async fn check_keys(tx: &mut Tx, file: &File, errors: &mut Vec<String>) -> Result<(), Error> {
+    static HOMES: Sql = Sql::both("SELECT id, site_id FROM cles_api WHERE id = ANY($1)");
+    static OTHERS: Sql = Sql::each(
+        "SELECT COUNT(*) AS n FROM cles_api WHERE site_id = $1 AND NOT (id = ANY($2)) \
+         AND revoquee_le IS NULL AND (expire_le IS NULL OR expire_le > {now})",
+        "SELECT COUNT(*) AS n FROM cles_api WHERE site_id = $1 \
+         AND id NOT IN (SELECT value FROM json_each($2)) \
+         AND revoquee_le IS NULL AND (expire_le IS NULL OR expire_le > {now})",
+    );
+    let ids: Vec<String> = file.keys.iter().map(|key| key.row.id.clone()).collect();
+    let mut homes: HashMap<String, Option<i64>> = HashMap::new();
+    for row in tx.rows(&HOMES, args![ids.clone()]).await? {
+        homes.insert(row.get("id")?, row.get("site_id")?);
+    }
+    for key in &file.keys {
+        if homes.get(&key.row.id).is_some_and(|home| *home != key.row.site_id) {
+            let table = if key.row.site_id.is_some() { "sites" } else { "cles_api" };
+            let (index, id) = (key.index, &key.row.id);
+            errors.push(format!("{table}[{index}]: the key `{id}` is another site's or nobody's"));
+        }
+    }
+    for site in &file.sites {
+        let own = file.keys.iter().filter(|key| key.row.site_id == Some(site.row.id)).count();
+        let row = tx.row(&OTHERS, args![site.row.id, ids.clone()]).await?;
+        let others: i64 = row.map(|row| row.get("n")).transpose()?.unwrap_or_default();
+        if own > 0 && own + usize::try_from(others).unwrap_or_default() > KEYS_PER_SITE {
+            let index = site.index;
+            errors.push(format!(
+                "sites[{index}].cles_api: the site would have more than {KEYS_PER_SITE} live keys"
+            ));
         }
     }
     Ok(())
@@ -62,6 +99,9 @@ pub(super) async fn all(tx: &mut Tx, file: &File) -> Result<(), Error> {
     for article in &file.articles {
         write_article(tx, &article.row).await?;
     }
+    for site in &file.sites {
+        write_site(tx, &site.row).await?;
+    }
     for key in &file.keys {
         write_key(tx, &key.row).await?;
     }
@@ -74,6 +114,13 @@ async fn write_shop(tx: &mut Tx, shop: &Shop) -> Result<u64, Error> {
          ON CONFLICT (id) DO UPDATE SET nom = excluded.nom, fuseau = excluded.fuseau",
     );
     tx.execute(&SHOP, args![shop.id, &shop.name, &shop.zone]).await
+}
+
+async fn write_site(tx: &mut Tx, site: &Site) -> Result<u64, Error> {
+    static SITE: Sql = Sql::both(
+        "INSERT INTO sites (id, nom) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET nom = excluded.nom",
+    );
+    tx.execute(&SITE, args![site.id, &site.name]).await
 }
 
 async fn write_till(tx: &mut Tx, till: &Till) -> Result<u64, Error> {
@@ -112,9 +159,10 @@ async fn write_article(tx: &mut Tx, article: &Article) -> Result<u64, Error> {
 /// A key that was revoked stays revoked.
 async fn write_key(tx: &mut Tx, key: &Key) -> Result<u64, Error> {
     static KEY: Sql = Sql::both(
-        "INSERT INTO cles_api (id, nom, empreinte, portees, cree_le) \
-         VALUES ($1, $2, $3, $4, {now}) ON CONFLICT (id) DO UPDATE SET nom = excluded.nom, \
+        "INSERT INTO cles_api (id, nom, empreinte, portees, site_id, cree_le) \
+         VALUES ($1, $2, $3, $4, $5, {now}) ON CONFLICT (id) DO UPDATE SET nom = excluded.nom, \
          empreinte = excluded.empreinte, portees = excluded.portees",
     );
-    tx.execute(&KEY, args![&key.id, &key.name, key.hash.clone(), key.scopes.join(" ")]).await
+    let (hash, scopes) = (key.hash.clone(), key.scopes.join(" "));
+    tx.execute(&KEY, args![&key.id, &key.name, hash, scopes, key.site_id]).await
 }

@@ -5,6 +5,8 @@ use rust_decimal::Decimal;
 
 /// Digits before the decimal point, at the most: amounts stay below 10^16.
 const MAX_WHOLE_DIGITS: i64 = 16;
+/// The same of a quantity, which has six decimals.
+const MAX_QUANTITY_DIGITS: i64 = 12;
 
 /// Why a text is no amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +37,20 @@ pub(crate) fn parse_whole(text: &str) -> Result<i64, MoneyError> {
         return Err(MoneyError::TooPrecise);
     }
     exact.scaled(0, MAX_WHOLE_DIGITS + 2)
+}
+
+/// Reads a quantity of at most twelve digits and six decimals, in millionths.
+pub(crate) fn parse_millionths(text: &str) -> Result<i64, MoneyError> {
+    let exact = Exact::parse(text)?;
+    if exact.exponent < -6 {
+        return Err(MoneyError::TooPrecise);
+    }
+    exact.scaled(6, MAX_QUANTITY_DIGITS)
+}
+
+/// `12.5`: no more decimals than there are.
+pub(crate) fn print_millionths(millionths: i64) -> String {
+    Decimal::new(millionths, 6).normalize().to_string()
 }
 
 /// `40000.00`.
@@ -141,7 +157,10 @@ fn length(text: &str) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{MoneyError, hundredths, parse, parse_whole, print, print_short};
+    use super::{
+        MoneyError, hundredths, parse, parse_millionths, parse_whole, print, print_millionths,
+        print_short,
+    };
     use proptest::prelude::*;
 
     #[test]
@@ -205,6 +224,25 @@ mod tests {
             ("999999999999999999", Some(999_999_999_999_999_999)),
         ] {
             assert_eq!(parse_whole(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn quantities_have_six_decimals_at_the_most() {
+        for (text, expected) in [
+            ("12.5", Some("12.5")),
+            ("12.500000000", Some("12.5")),
+            ("0.000001", Some("0.000001")),
+            ("999999999999.999999", Some("999999999999.999999")),
+            ("1e3", Some("1000")),
+            ("0", Some("0")),
+            ("0.0000001", None),
+            ("1000000000000", None),
+            ("-1", None),
+            ("1,5", None),
+        ] {
+            let read = parse_millionths(text).ok().map(print_millionths);
+            assert_eq!(read.as_deref(), expected, "{text}");
         }
     }
 

@@ -109,6 +109,7 @@ conformance! {
     finish::a_result_is_kept_as_it_was_written,
     reap::a_lost_lease_counts_a_crash_and_runs_again,
     reap::the_third_crash_is_quarantined,
+    reap::a_suspect_that_had_not_begun_has_not_crashed,
     reap::a_crash_of_the_last_attempt_is_dead,
     reap::five_thousand_jobs_of_a_dead_worker_are_recovered,
     reap::a_live_lease_is_left_alone,

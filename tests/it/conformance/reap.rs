@@ -37,6 +37,31 @@ pub(crate) async fn the_third_crash_is_quarantined(stage: &Stage) {
     assert!(claim(stage, 10).await.is_empty());
 }
 
+/// It only waited for its turn, beside the one that killed their process.
+pub(crate) async fn a_suspect_that_had_not_begun_has_not_crashed(stage: &Stage) {
+    let id = put(stage, NewJob { max_attempts: 3, ..job() }).await;
+    crash(stage, 1).await;
+    crash(stage, 1).await;
+    for _ in 0..3 {
+        let mut held = Vec::new();
+        until("it is claimed", async || {
+            held = claim_for(stage, 1, Duration::from_millis(1)).await;
+            !held.is_empty()
+        })
+        .await;
+        assert_eq!((held[0].attempt, held[0].crashes), (3, 2));
+        until("it is taken back", async || stage.reap().await.unwrap().recovered == 1).await;
+        let lost = row(stage, id).await;
+        assert_eq!((lost.state, lost.crashes, lost.attempt), (State::Ready, 2, 2));
+        assert_eq!(stage.attempts(id).await.unwrap().len(), 2);
+        let late = stage.begin(held[0].ticket).await;
+        assert!(matches!(late, Err(queue::Error::LeaseLost(_))), "{late:?}");
+    }
+    let held = take_one(stage).await;
+    stage.begin(held.ticket).await.unwrap();
+    finish(stage, held.ticket, done()).await;
+}
+
 pub(crate) async fn a_crash_of_the_last_attempt_is_dead(stage: &Stage) {
     let id = put(stage, NewJob { max_attempts: 1, ..job() }).await;
     claim_for(stage, 1, Duration::from_millis(1)).await;

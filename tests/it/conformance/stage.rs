@@ -124,7 +124,11 @@ pub(crate) async fn crash(engine: &impl AsRef<dyn Engine>, count: usize) -> Vec<
         let missing = count - claimed.len();
         if missing > 0 {
             let lease = Duration::from_millis(1);
-            claimed.extend(claim_for(engine, missing.min(1_000), lease).await);
+            let new = claim_for(engine, missing.min(1_000), lease).await;
+            for suspect in new.iter().filter(|held| held.crashes >= queue::SUSPECT) {
+                engine.as_ref().begin(suspect.ticket).await.unwrap();
+            }
+            claimed.extend(new);
             // Upkeep would give the first ones back while the last are not yet claimed.
             if claimed.len() < count && !claimed.is_empty() {
                 continue;

@@ -27,14 +27,14 @@ const STOCK: i64 = 100_000;
 
 /// What a command that ended has left.
 #[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// Runs `relais ARGS` in `dir` to its end, with no environment but `env`.
-fn relais(dir: &Path, env: &[(&str, &str)], args: &[&str]) -> Ended {
+pub(crate) fn relais(dir: &Path, env: &[(&str, &str)], args: &[&str]) -> Ended {
     relais_reading(dir, env, args, "")
 }
 

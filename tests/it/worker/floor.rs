@@ -112,6 +112,7 @@ impl Floor {
         let services = Services {
             engine: Arc::clone(&engine),
             sales: records::ventes::Policy::default(),
+            nas: Arc::default(),
             retention: RETENTION,
         };
         let stop = shutdown.clone();

@@ -9,6 +9,7 @@ mod lease;
 mod load;
 mod outage;
 mod outcomes;
+mod suspects;
 mod upkeep;
 
 use floor::Floor;
@@ -73,6 +74,9 @@ on_every_deployment! {
     load::a_full_queue_does_not_starve_another,
     load::two_thousand_jobs_that_do_nothing_are_quick,
     load::a_lane_runs_one_job_after_another_in_order,
+    suspects::a_job_whose_processes_died_twice_runs_alone,
+    suspects::a_suspect_that_lasts_lets_others_run_but_no_other_suspect,
+    suspects::a_waiting_suspect_is_cancelled_and_handed_back,
     upkeep::jobs_of_a_dead_worker_run_again_within_lease_and_five_seconds,
     upkeep::finished_jobs_past_their_retention_are_removed_by_the_kind,
     upkeep::a_corrupted_article_is_found_by_the_nightly_check,

@@ -56,7 +56,7 @@ pub(super) async fn finished_jobs_past_their_retention_are_removed_by_the_kind(f
     ];
     let waiting = floor.put_new(queue::NewJob::new("script", "nobody", "{}".to_owned())).await;
     let row = floor.ended(floor.put(PruneJobs {}).await, State::Done).await;
-    assert_eq!(row.result.as_deref(), Some(r#"{"keys":0,"removed":2,"ticks":0}"#));
+    assert_eq!(row.result.as_deref(), Some(r#"{"keys":0,"pushed":0,"removed":2,"ticks":0}"#));
     for id in gone {
         assert_eq!(floor.engine.get(id).await.unwrap().map(|row| row.state), None);
     }

@@ -132,6 +132,7 @@ pub(super) fn mix(name: &str, count: usize, seed: u64, long_ms: u64) -> Vec<Chao
             failures: u32::from(random.random_range(0..100) < 8),
             retry_ms: 100,
             plain: false,
+            aborts: false,
         }
     });
     jobs.collect()

@@ -27,6 +27,8 @@ pub(super) struct Chaos {
     pub(super) retry_ms: u64,
     /// No effect and no key: for storms.
     pub(super) plain: bool,
+    /// Kills the process that runs it.
+    pub(super) aborts: bool,
 }
 
 impl Job for Chaos {
@@ -63,11 +65,23 @@ impl Job for Chaos {
 impl Chaos {
     /// Works so long, then has its effect.
     pub(super) fn new(key: String, work_ms: u64) -> Self {
-        Self { key, lane: None, position: 0, work_ms, failures: 0, retry_ms: 0, plain: false }
+        Self {
+            key,
+            lane: None,
+            position: 0,
+            work_ms,
+            failures: 0,
+            retry_ms: 0,
+            plain: false,
+            aborts: false,
+        }
     }
 
     async fn work(&self, cx: &Context) -> Result<(), Failure> {
         tokio::time::sleep(Duration::from_millis(self.work_ms)).await;
+        if self.aborts {
+            std::process::abort();
+        }
         if cx.job.attempt <= self.failures {
             let after = Duration::from_millis(self.retry_ms);
             return Err(Failure::RetryAfter(after, "as told".into()));

@@ -3,11 +3,14 @@
 mod calm;
 mod clocks;
 mod drain;
+mod outage;
 mod partition;
 mod pause;
+mod poison;
 mod soak;
 mod storms;
 mod strikes;
+mod ticks;
 
 use super::Run;
 use super::report::Report;
@@ -30,6 +33,9 @@ pub(super) enum Recipe {
     Pause,
     Drain,
     Storms,
+    Poison,
+    Ticks,
+    Outage,
     Soak,
 }
 
@@ -45,6 +51,9 @@ impl Recipe {
         Self::Pause,
         Self::Drain,
         Self::Storms,
+        Self::Poison,
+        Self::Ticks,
+        Self::Outage,
         Self::Soak,
     ];
 
@@ -60,6 +69,9 @@ impl Recipe {
             Self::Pause => "R-11",
             Self::Drain => "R-12",
             Self::Storms => "R-13",
+            Self::Poison => "poison",
+            Self::Ticks => "ticks",
+            Self::Outage => "outage",
             Self::Soak => "soak",
         }
     }
@@ -68,7 +80,7 @@ impl Recipe {
     pub(super) fn runs_on(self, deployment: Deployment) -> bool {
         match self {
             Self::KillRedis | Self::EmptyRedis => deployment == Deployment::Distributed,
-            Self::KillPostgres | Self::Partition | Self::Clocks => {
+            Self::KillPostgres | Self::Partition | Self::Clocks | Self::Outage => {
                 deployment != Deployment::Embedded
             }
             _ => true,
@@ -98,6 +110,9 @@ impl Recipe {
             Self::Pause => pause::pause(name, run).boxed_local(),
             Self::Drain => drain::drain(name, run).boxed_local(),
             Self::Storms => storms::storms(name, run).boxed_local(),
+            Self::Poison => poison::poison(name, run).boxed_local(),
+            Self::Ticks => ticks::ticks(name, run).boxed_local(),
+            Self::Outage => outage::outage(name, run).boxed_local(),
             Self::Soak => soak::soak(name, run).boxed_local(),
         }
     }

@@ -62,6 +62,7 @@ async fn run(settings: Settings) -> Result<(), worker::Error> {
     let services = Services {
         engine: Arc::clone(&engine),
         sales: records::ventes::Policy { release_after: day, ..Default::default() },
+        nas: Arc::default(),
         retention: queue::Retention { done: day, dead: day },
     };
     let settings = worker::Settings {

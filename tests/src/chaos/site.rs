@@ -141,6 +141,19 @@ impl Site {
         self.killed.push((self.workers[number].name.clone(), at));
     }
 
+    /// Starts another in the place of each that died by itself; returns how many had.
+    pub(super) fn replace_dead(&mut self, hands: &Hands) -> usize {
+        let mut dead = 0;
+        for number in 0..self.workers.len() {
+            if !self.workers[number].process.is_running() {
+                self.killed.push((self.workers[number].name.clone(), now_ms()));
+                self.replace(number, hands);
+                dead += 1;
+            }
+        }
+        dead
+    }
+
     /// Starts another in the place of one that has ended.
     pub(super) fn replace(&mut self, number: usize, hands: &Hands) {
         self.workers[number] = self.spawn(hands);
@@ -165,6 +178,11 @@ impl Site {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Whether every job has its end.
+    pub(super) async fn is_settled(&self) -> bool {
+        self.unfinished().await.is_some_and(|(jobs, _)| jobs == 0)
     }
 
     /// Jobs without an end, and the sum of their tokens: it moves when one begins.

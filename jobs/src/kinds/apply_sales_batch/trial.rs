@@ -21,7 +21,7 @@ struct Note {
 
 /// How to go on at a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Apply so many at once.
     Apply(usize),
     /// It kills: keep it unapplied.
@@ -30,7 +30,7 @@ pub(super) enum Step {
 
 /// The care that an attempt takes.
 #[derive(Debug)]
-pub(super) struct Trial {
+pub(crate) struct Trial {
     note: Option<Note>,
     /// Whether the process of the last attempt died.
     died: bool,
@@ -38,7 +38,7 @@ pub(super) struct Trial {
 
 impl Trial {
     /// `first` is the first sale that no attempt has committed.
-    pub(super) fn resume(cx: &Context, first: usize) -> Self {
+    pub(crate) fn resume(cx: &Context, first: usize) -> Self {
         let died = cx.job.crashes > 0;
         let note = cx.resume::<Note>().filter(|note| note.until > first);
         // Death on a chunk: nothing is known yet but where it began.
@@ -47,7 +47,7 @@ impl Trial {
     }
 
     /// How to go on at the sale `first`; a sale that is tried alone is noted before.
-    pub(super) async fn step(&mut self, cx: &Context, first: usize) -> Result<Step, Failure> {
+    pub(crate) async fn step(&mut self, cx: &Context, first: usize) -> Result<Step, Failure> {
         let Some(note) = self.note.filter(|note| first < note.until) else {
             return Ok(Step::Apply(CHUNK));
         };

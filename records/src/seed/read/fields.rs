@@ -82,6 +82,16 @@ impl<'a, 'e> Fields<'a, 'e> {
         None
     }
 
+    /// A text as it stands: a blank at its end is part of a file's name.
+    pub(super) fn exact_text(&mut self, name: &str) -> Option<String> {
+        match self.take(name) {
+            Some(View::Text(text)) => return Some(text),
+            Some(_) => self.error(name, "a text is expected"),
+            None => self.error(name, "required"),
+        }
+        None
+    }
+
     pub(super) fn id(&mut self, name: &str) -> Option<i64> {
         let id = self.optional_id(name)?;
         if id.is_none() {

@@ -1,0 +1,220 @@
+//! One connection to the server, made once and shared by every run of rsync, and the private
+//! folder that its socket, its configuration and its lists are in.
+
+use super::argv::{self, ALIAS};
+use super::group::Group;
+use super::process::{self, Ended};
+use super::{Code, Error, Nas, Source, Stage, Target, stage, texts};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::process::Child;
+use tokio::task::JoinHandle;
+
+/// Between two looks at whether the connection stands.
+const LOOK: Duration = Duration::from_millis(4);
+/// What signing in may take once the server has answered.
+const SIGN_IN: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a connection may take to end politely.
+const POLITE: Duration = Duration::from_millis(500);
+
+/// A folder that only we can read; its owner removes it.
+#[derive(Debug, Clone)]
+pub(super) struct Dir(PathBuf);
+
+impl Dir {
+    pub(super) fn make(below: &Path) -> io::Result<Self> {
+        let path = below.join(format!("relais-nas-{:08x}", rand::random::<u32>()));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(super) fn remove(&self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.0.join("config")
+    }
+
+    pub(super) fn known_hosts(&self) -> PathBuf {
+        self.0.join("hosts")
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.0.join("mux")
+    }
+
+    /// The names of a run's files.
+    pub(super) fn list(&self) -> PathBuf {
+        self.0.join("list")
+    }
+
+    pub(super) fn write(&self, file: &Path, bytes: &[u8]) -> io::Result<()> {
+        use std::io::Write as _;
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(file)?.write_all(bytes)
+    }
+}
+
+/// An open connection; everything of it ends when dropped.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) nas: Arc<Nas>,
+    pub(super) target: Target,
+    pub(super) dir: Dir,
+    spool: PathBuf,
+    pub(super) group: Group,
+    master: Child,
+    /// How long to wait for others where only one is let in at a time.
+    patience: Duration,
+    errors: JoinHandle<String>,
+}
+
+impl Session {
+    /// Connects, with the host keys that are trusted, one `type key` each.
+    pub async fn open(nas: &Arc<Nas>, keys: &[String], connect: Duration) -> Result<Self, Error> {
+        let target = nas.target().cloned();
+        let target = target.ok_or_else(|| Error::new(Code::Local, texts::NOT_CONFIGURED))?;
+        nas.check_rsync().await?;
+        check_key(nas.settings().key_file.as_deref())?;
+        let dir = Dir::make(&nas.settings().run_dir).map_err(local)?;
+        let (uploads, run_dir) = (&nas.settings().uploads, &nas.settings().run_dir);
+        // Both go with the group, also if this process is killed.
+        let spool = stage::spool(uploads, run_dir).map_err(local)?;
+        let group = Group::start(&[&dir.0, &spool]).map_err(local)?;
+        let known: String = keys.iter().map(|key| format!("{ALIAS} {key}\n")).collect();
+        dir.write(&dir.known_hosts(), known.as_bytes()).map_err(local)?;
+        let config = argv::ssh_config(nas, &target, &dir);
+        dir.write(&dir.config(), config.as_bytes()).map_err(local)?;
+        let mut command = group.command(&nas.settings().ssh);
+        command.args(argv::master(&dir, connect)).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut master = command.spawn().map_err(local)?;
+        let errors = tokio::spawn(process::kept(master.stderr.take().expect("it was piped")));
+        let mut session = Self {
+            nas: Arc::clone(nas),
+            target,
+            dir,
+            spool,
+            group,
+            master,
+            patience: PATIENCE,
+            errors,
+        };
+        let stands = tokio::time::timeout(connect + SIGN_IN, session.until_it_stands()).await;
+        stands.unwrap_or_else(|_| Err(Error::new(Code::Timeout, texts::TOO_SLOW)))?;
+        Ok(session)
+    }
+
+    async fn until_it_stands(&mut self) -> Result<(), Error> {
+        loop {
+            if let Some(status) = self.master.try_wait().map_err(local)? {
+                let said = (&mut self.errors).await.unwrap_or_default();
+                return Err(self.judged(status.code(), &said));
+            }
+            // ssh makes the socket once it has signed in.
+            if self.dir.socket().exists() {
+                let check = argv::ask(&self.dir, "check");
+                let ended = self.run(&self.nas.settings().ssh, &check, |_| {}).await?;
+                if ended.code == Some(0) {
+                    return Ok(());
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    #[must_use]
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Gets documents ready to be sent.
+    pub async fn stage(&self, sources: Vec<Source>) -> Result<Arc<Stage>, Error> {
+        self.stage_from(self.nas.settings().uploads.clone(), sources).await
+    }
+
+    pub(super) async fn stage_from(
+        &self,
+        uploads: PathBuf,
+        sources: Vec<Source>,
+    ) -> Result<Arc<Stage>, Error> {
+        let spool = self.spool.clone();
+        let fill = tokio::task::spawn_blocking(move || Stage::fill(&uploads, &spool, sources));
+        fill.await.map_err(local)?.map(Arc::new).map_err(local)
+    }
+
+    pub(super) async fn run(
+        &self,
+        program: &str,
+        args: &[String],
+        line: impl FnMut(&str) + Send,
+    ) -> Result<Ended, Error> {
+        process::run(&self.group, program, args, line).await
+    }
+
+    /// Runs rsync; a server that is busy with somebody else is asked again.
+    pub(super) async fn rsync(
+        &self,
+        args: &[String],
+        line: &mut (impl FnMut(&str) + Send),
+    ) -> Result<Ended, Error> {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let ended = self.run(&self.nas.settings().rsync, args, &mut *line).await?;
+            let is_busy =
+                ended.code != Some(0) && self.judged(ended.code, &ended.stderr).code == Code::Busy;
+            if !is_busy || start.elapsed() + pause > self.patience {
+                return Ok(ended);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    /// What a failed run means.
+    pub(super) fn judged(&self, exit: Option<i32>, stderr: &str) -> Error {
+        let mut secrets = vec![format!("{}@", self.target.user), self.dir.0.display().to_string()];
+        secrets.extend(self.nas.settings().key_file.iter().map(|key| key.display().to_string()));
+        Error::of(exit, stderr, &secrets)
+    }
+
+    /// Ends it; also a server that has stopped answering does not hold this up.
+    pub async fn close(mut self) {
+        let exit = argv::ask(&self.dir, "exit");
+        let ended = async {
+            let _ = self.run(&self.nas.settings().ssh, &exit, |_| {}).await;
+            let _ = self.master.wait().await;
+        };
+        let _ = tokio::time::timeout(POLITE, ended).await;
+    }
+
+    /// Ends it at once.
+    pub fn kill(self) {
+        self.group.kill();
+    }
+}
+
+/// ssh would refuse it too, with words that tell where it is.
+fn check_key(file: Option<&Path>) -> Result<(), Error> {
+    let Some(file) = file else { return Ok(()) };
+    let fine = std::fs::metadata(file)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o077 == 0)
+        && std::fs::File::open(file).is_ok();
+    if fine { Ok(()) } else { Err(Error::new(Code::KeyFile, texts::KEY_FILE)) }
+}
+
+pub(super) fn local(error: impl std::fmt::Display) -> Error {
+    Error::new(Code::Local, error.to_string())
+}

@@ -1,0 +1,71 @@
+//! What a transfer holds while it runs: a slot of the server and documents. Whoever dies gives
+//! them up by itself, after a minute; the same job's next attempt takes them over at once.
+
+use crate::connectors::nas::Target;
+use crate::{Context, Failure};
+use records::documents::{self, Document};
+use records::nas;
+use std::time::Duration;
+
+/// How long a slot or a document is held unless extended.
+const HOLD: Duration = Duration::from_secs(60);
+
+/// A transfer's place at the server.
+pub(super) struct Site<'a> {
+    cx: &'a Context,
+    target: Target,
+    slot: Option<i64>,
+    claimed: Vec<i64>,
+}
+
+impl<'a> Site<'a> {
+    pub(super) fn new(cx: &'a Context, target: Target) -> Self {
+        Self { cx, target, slot: None, claimed: Vec::new() }
+    }
+
+    /// Host and port, by which the record knows the server.
+    pub(super) fn at(&self) -> (&str, u16) {
+        (&self.target.host, self.target.port)
+    }
+
+    /// Takes those of the documents that nobody else is sending.
+    pub(super) async fn claim(&mut self, ids: &[i64]) -> Result<Vec<Document>, Failure> {
+        let mut tx = self.cx.db().begin().await?;
+        let claimed = documents::claim_in(&mut tx, ids, self.cx.job.ticket.id, HOLD).await?;
+        tx.commit().await?;
+        // Read after they were taken: what another job has done with them is known by now.
+        let rows = documents::by_ids(self.cx.db(), &claimed).await?;
+        self.claimed = claimed;
+        Ok(rows)
+    }
+
+    /// Takes a slot, if one is free, or keeps the one it has.
+    pub(super) async fn slot(&mut self) -> Result<bool, Failure> {
+        let (job, slots) = (self.cx.job.ticket.id, self.cx.services.nas.settings().max_parallel);
+        let at = (self.target.host.as_str(), self.target.port);
+        self.slot = nas::take_slot(self.cx.db(), at, job, slots, self.slot, HOLD).await?;
+        Ok(self.slot.is_some())
+    }
+
+    /// Keeps everything for longer.
+    pub(super) async fn extend(&mut self) -> Result<(), Failure> {
+        self.slot().await?;
+        let mut tx = self.cx.db().begin().await?;
+        let job = self.cx.job.ticket.id;
+        documents::claim_in(&mut tx, &self.claimed, job, HOLD).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Gives everything back.
+    pub(super) async fn leave(&mut self) -> Result<(), Failure> {
+        if self.claimed.is_empty() && self.slot.is_none() {
+            return Ok(());
+        }
+        let (mut tx, job) = (self.cx.db().begin().await?, self.cx.job.ticket.id);
+        documents::release_in(&mut tx, job).await?;
+        nas::free_slot_in(&mut tx, job).await?;
+        tx.commit().await?;
+        (self.claimed, self.slot) = (Vec::new(), None);
+        Ok(())
+    }
+}

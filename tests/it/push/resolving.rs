@@ -1,0 +1,137 @@
+//! A person decides a conflict (D-44).
+
+use super::{Site, based, closed, conflict_of, line, outcomes, ticket};
+use crate::sales::read;
+use serde_json::{Value, json};
+use tests::app::Answer;
+use tests::stores::Deployment;
+use uuid::Uuid;
+
+async fn decide(site: &Site, id: &str, if_match: Option<&str>, decision: &Value) -> Answer {
+    let path = site.app.url(0, &format!("/api/v1/sync/conflicts/{id}/resolve"));
+    let request = site.app.http().post(path).header("X-API-Key", &site.key);
+    let request = request.header("Content-Type", "application/json");
+    let request = match if_match {
+        Some(tag) => request.header("If-Match", tag),
+        None => request,
+    };
+    read(request.body(decision.to_string()).send().await.unwrap()).await
+}
+
+async fn tag(site: &Site, id: &str) -> String {
+    let shown = site.get(&format!("/api/v1/sync/conflicts/{id}")).await;
+    shown.headers["etag"].to_str().unwrap().to_owned()
+}
+
+/// An entity that the server does not know, of which the site has version 3.
+async fn missing(site: &Site, entity: Uuid, quantity: &str) -> String {
+    let answer = site.push(&[based(line(entity, 1, None, quantity), 3)]).await;
+    assert_eq!(outcomes(&answer), ["conflict missing_base"]);
+    conflict_of(&answer)
+}
+
+/// D-44: the decision is a normal version; the same one again is the same, another one is none.
+pub(super) async fn a_person_decides_once(deployment: Deployment) {
+    let site = Site::open(deployment).await;
+    let a = Uuid::now_v7();
+    let id = missing(&site, a, "1").await;
+    let before = site.books().await;
+    for wrong in [
+        json!({}),
+        json!({"resolution": "x"}),
+        json!({"resolution": "merge"}),
+        json!({"resolution": "server", "clientData": {}}),
+        json!({"resolution": "server", "x": 1}),
+    ] {
+        assert_eq!(decide(&site, &id, None, &wrong).await.status, 422, "{wrong}");
+    }
+    assert_eq!(site.books().await, before);
+    let tag = tag(&site, &id).await;
+    let done = decide(&site, &id, Some(&tag), &json!({"resolution": "client"})).await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    let shown = done.json();
+    assert_eq!(
+        (&shown["status"], &shown["resolution"], &shown["result_rev"]),
+        (&json!("resolved"), &json!("client"), &json!(1))
+    );
+    assert_eq!(shown["resolved_by"], format!("site:{}", site.id));
+    let history =
+        site.get(&format!("/api/v1/sync/entities/reception_line/{a}/versions")).await.json();
+    assert_eq!(history["versions"][0]["data"]["quantite"], "1");
+    let books = site.books().await;
+    let again = decide(&site, &id, None, &json!({"resolution": "client"})).await;
+    assert_eq!((again.status, again.json()), (200, shown));
+    let other = decide(&site, &id, None, &json!({"resolution": "server"})).await;
+    assert_eq!(
+        (other.status, &other.json()["type"]),
+        (409, &json!("urn:relais:problem:already-resolved"))
+    );
+    assert_eq!(site.books().await, books);
+    assert_eq!(
+        decide(&site, &Uuid::now_v7().to_string(), None, &json!({"resolution": "client"}))
+            .await
+            .status,
+        404
+    );
+    // A closed ticket: only the server's side can be chosen.
+    let t = Uuid::now_v7();
+    site.push(&[closed(t, 1, "T")]).await;
+    let id = conflict_of(&site.push(&[ticket(t, 2, "T")]).await);
+    let closed = decide(&site, &id, None, &json!({"resolution": "client"})).await;
+    assert_eq!(
+        (closed.status, &closed.json()["type"]),
+        (409, &json!("urn:relais:problem:ticket-closed"))
+    );
+    assert_eq!(decide(&site, &id, None, &json!({"resolution": "server"})).await.status, 200);
+    site.close().await;
+}
+
+/// D-44: 412 with the conflict as it is now.
+pub(super) async fn a_decision_about_something_else_is_refused(deployment: Deployment) {
+    let site = Site::open(deployment).await;
+    let a = Uuid::now_v7();
+    site.push(&[line(a, 9, None, "1")]).await;
+    let mut abort = super::batch("atomic", &[line(a, 1, None, "2")]);
+    abort["on_conflict"] = json!("abort");
+    let id = conflict_of(&site.post(&abort).await);
+    let seen = tag(&site, &id).await;
+    // The site sends another copy: what was seen is not what would be decided about.
+    abort["batch_id"] = json!(Uuid::now_v7());
+    abort["entities"][0] = line(a, 2, None, "3");
+    assert_eq!(conflict_of(&site.post(&abort).await), id);
+    let moved = decide(&site, &id, Some(&seen), &json!({"resolution": "client"})).await;
+    assert_eq!((moved.status, &moved.json()["conflict"]["client"]["quantite"]), (412, &json!("3")));
+    let now = moved.headers["etag"].to_str().unwrap().to_owned();
+    assert_eq!(now, tag(&site, &id).await);
+    let done = decide(&site, &id, Some(&now), &json!({"resolution": "client"})).await;
+    assert_eq!((done.status, &done.json()["result_rev"]), (200, &json!(2)));
+    site.close().await;
+}
+
+/// D-44, R-000-15
+pub(super) async fn a_merge_is_a_version_like_any_other(deployment: Deployment) {
+    let site = Site::open(deployment).await;
+    let a = Uuid::now_v7();
+    let id = missing(&site, a, "1").await;
+    let mut data = line(a, 1, None, "7")["data"].clone();
+    data["inconnu"] = json!(1);
+    let wrong = decide(&site, &id, None, &json!({"resolution": "merge", "clientData": data})).await;
+    assert_eq!(wrong.status, 422, "{}", wrong.text);
+    assert!(wrong.text.contains("data.inconnu"), "{}", wrong.text);
+    data.as_object_mut().unwrap().remove("inconnu");
+    data["ticket_id"] = json!(Uuid::now_v7());
+    let wrong = decide(&site, &id, None, &json!({"resolution": "merge", "clientData": data})).await;
+    assert_eq!((wrong.status, wrong.text.contains("ticket")), (422, true), "{}", wrong.text);
+    data["ticket_id"] = json!(null);
+    let merge = json!({"resolution": "merge", "clientData": data});
+    for _ in 0..2 {
+        let done = decide(&site, &id, None, &merge).await;
+        assert_eq!((done.status, &done.json()["result_rev"]), (200, &json!(1)), "{}", done.text);
+    }
+    data["quantite"] = json!("8");
+    let other = decide(&site, &id, None, &json!({"resolution": "merge", "clientData": data})).await;
+    assert_eq!(other.status, 409, "{}", other.text);
+    // The site knows the merged version and goes on from there.
+    assert_eq!(outcomes(&site.push(&[based(line(a, 1, None, "9"), 1)]).await), ["updated 2"]);
+    site.close().await;
+}
