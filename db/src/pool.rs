@@ -161,6 +161,14 @@ impl Db {
         }
     }
 
+    /// Starts a transaction that only reads; on SQLite it keeps no writer waiting.
+    pub async fn begin_reading(&self) -> Result<Tx, Error> {
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => Ok(Tx::sqlite(readers.begin().await?)),
+            Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?)),
+        }
+    }
+
     /// Rows of a reading statement, outside any transaction.
     pub async fn read(&self, sql: &'static Sql, values: Vec<Value>) -> Result<Vec<Row>, Error> {
         match &self.pools {

@@ -18,6 +18,7 @@ mod refusal;
 mod rejected;
 mod rejections;
 mod sale;
+mod scope;
 pub mod stock;
 mod terminal;
 pub mod texts;
@@ -30,6 +31,7 @@ pub use figures::{Figures, figures};
 pub use outcome::{BatchResult, Created, CreatedLine, Refused, SaleOutcome};
 pub use refusal::Code;
 pub use rejections::{RejectedSale, rejections};
+pub use scope::scope;
 pub use terminal::{Boutique, Paired, Terminal, pair, terminal, terminal_with_key};
 
 /// What configuration may change about the sales contract (`design/sync.md` 1.11).

@@ -11,9 +11,10 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::{Days, NaiveDate};
+use db::Tx;
 use records::ventes::days::{self, Span};
 use records::ventes::history::{self, Place, Wanted};
-use records::ventes::{Boutique, figures as shop_figures, money, rejections, texts};
+use records::ventes::{Boutique, figures as shop_figures, money, rejections, scope, texts};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -70,7 +71,7 @@ pub(crate) async fn history(
     asked: Asked,
     headers: HeaderMap,
 ) -> Response {
-    show(&state, peer, &headers, asked, HISTORY, async |shop, query| {
+    show(&state, peer, &headers, asked, HISTORY, async |shop, query, tx| {
         let zone = days::zone(&shop.fuseau);
         let (first, last) = (query.day("date_debut")?, query.day("date_fin")?);
         let wanted = Wanted {
@@ -82,9 +83,8 @@ pub(crate) async fn history(
         };
         let all = Span::ALL;
         let span = Span { first: first.unwrap_or(all.first), last: last.unwrap_or(all.last) };
-        let db = state.engine.db();
-        let sold = days::turnover(db, shop.id, span).await?;
-        let page = history::page(db, shop.id, &wanted).await?;
+        let sold = days::turnover(tx, shop.id, span).await?;
+        let page = history::page(tx, shop.id, &wanted).await?;
         Ok(json!({
             "success": true,
             "boutique_id": shop.id,
@@ -124,9 +124,9 @@ pub(crate) async fn figures(
     asked: Asked,
     headers: HeaderMap,
 ) -> Response {
-    show(&state, peer, &headers, asked, FIGURES, async |shop, _| {
-        let (db, low) = (state.engine.db(), state.settings.low_stock);
-        let figures = shop_figures(db, shop, low, queue::clock::now()).await?;
+    show(&state, peer, &headers, asked, FIGURES, async |shop, _, tx| {
+        let low = state.settings.low_stock;
+        let figures = shop_figures(tx, shop, low, queue::clock::now()).await?;
         Ok(json!({
             "success": true,
             "boutique": {"id": shop.id, "nom": shop.nom, "fuseau": shop.fuseau},
@@ -162,12 +162,11 @@ pub(crate) async fn rejected(
     asked: Asked,
     headers: HeaderMap,
 ) -> Response {
-    show(&state, peer, &headers, asked, REJECTED, async |shop, query| {
+    show(&state, peer, &headers, asked, REJECTED, async |shop, query, tx| {
         let all = query.parsed("toutes", texts::WRONG_FLAG, |text| text.parse().ok())?;
         let before = query.parsed("before", texts::WRONG_PLACE, |text| text.parse().ok())?;
         let limit = query.limit(MAX_REJECTED)?;
-        let db = state.engine.db();
-        let (sales, next) = rejections(db, shop.id, all.unwrap_or_default(), before, limit).await?;
+        let (sales, next) = rejections(tx, shop.id, all.unwrap_or_default(), before, limit).await?;
         Ok(json!({
             "success": true,
             "boutique_id": shop.id,
@@ -190,7 +189,7 @@ async fn show<L>(
     look: L,
 ) -> Response
 where
-    L: AsyncFnOnce(&Boutique, &Parameters) -> Result<serde_json::Value, ApiError>,
+    L: AsyncFnOnce(&Boutique, &Parameters, &mut Tx) -> Result<serde_json::Value, ApiError>,
 {
     let (pass, till) = gate::enter_till(state, peer, headers, route).await;
     let answer = async {
@@ -200,7 +199,12 @@ where
         if query.get("boutique_id").is_some_and(|id| id != boutique.id.to_string()) {
             return Err(ApiError::ForeignShop);
         }
-        let found = timeout(PATIENCE, look(&boutique, &query)).await??;
+        let found = async {
+            let mut tx = state.engine.db().begin_reading().await?;
+            scope(&mut tx, boutique.id).await?;
+            look(&boutique, &query, &mut tx).await
+        };
+        let found = timeout(PATIENCE, found).await??;
         Ok(Json(found).into_response())
     };
     pass.leave(answer.await)

@@ -13,7 +13,7 @@ use super::outcome::{Created, CreatedLine, Refused, SaleOutcome};
 use super::refusal::{Code, Refusal};
 use super::rejected::{OpenRejections, Rejection};
 use super::sale::{Malformed, Sale, parse};
-use super::{Policy, fingerprint, money, texts};
+use super::{Policy, fingerprint, money, scope, texts};
 use articles::Articles;
 use chrono::{DateTime, Utc};
 use db::{Error, Sql, Tx, failpoint};
@@ -73,6 +73,7 @@ pub async fn apply(
         .enumerate()
         .map(|(offset, raw)| Sent::read(raw, first + offset, origin.boutique_id))
         .collect();
+    scope(tx, origin.boutique_id).await?;
     let mut chunk = Chunk::load(tx, origin, policy, &sales).await?;
     let mut outcomes = Vec::with_capacity(sales.len());
     for sent in &sales {
@@ -90,6 +91,7 @@ pub async fn set_aside(
     first: usize,
     sales: &[Box<RawValue>],
 ) -> Result<Vec<SaleOutcome>, Error> {
+    scope(tx, origin.boutique_id).await?;
     let mut open = OpenRejections::default();
     let mut outcomes = Vec::with_capacity(sales.len());
     for (offset, raw) in sales.iter().enumerate() {

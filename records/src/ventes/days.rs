@@ -4,7 +4,7 @@
 use super::apply::Origin;
 use chrono::{DateTime, Datelike, Days, Duration, NaiveDate, TimeZone, Utc};
 use chrono_tz::Tz;
-use db::{Db, Error, Sql, Tx, args};
+use db::{Error, Sql, Tx, args};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
@@ -75,8 +75,8 @@ static SUM: Sql = Sql::both(
 );
 
 /// What a shop sold on these days.
-pub async fn turnover(db: &Db, shop_id: i64, span: Span) -> Result<Turnover, Error> {
-    let row = db.read_one(&SUM, args![shop_id, text(span.first), text(span.last)]).await?;
+pub async fn turnover(tx: &mut Tx, shop_id: i64, span: Span) -> Result<Turnover, Error> {
+    let row = tx.row(&SUM, args![shop_id, text(span.first), text(span.last)]).await?;
     let Some(row) = row else {
         return Ok(Turnover { nombre: 0, chiffre_affaires: Decimal::ZERO });
     };

@@ -3,7 +3,7 @@
 use super::days::{self, Span};
 use super::{Boutique, Turnover, money};
 use chrono::{DateTime, Utc};
-use db::{Db, Error, Sql, args};
+use db::{Error, Sql, Tx, args};
 use serde::Serialize;
 
 /// The answer's `statistiques`.
@@ -56,19 +56,19 @@ static COUNTS: Sql = Sql::both(
 
 /// The figures of a shop as they are `now`. The record knows no categories of articles.
 pub async fn figures(
-    db: &Db,
+    tx: &mut Tx,
     shop: &Boutique,
     low_stock: i64,
     now: DateTime<Utc>,
 ) -> Result<Figures, Error> {
     let zone = days::zone(&shop.fuseau);
-    let row = db.read_one(&COUNTS, args![shop.id, low_stock]).await?;
+    let row = tx.row(&COUNTS, args![shop.id, low_stock]).await?;
     let count = |name| row.as_ref().map_or(Ok(0), |row| row.get::<i64>(name));
     Ok(Figures {
         articles: Articles { total: count("articles")?, stock_bas: count("bas")? },
         categories: Total { total: 0 },
-        ventes_jour: days::turnover(db, shop.id, Span::today(zone, now)).await?.into(),
-        ventes_mois: days::turnover(db, shop.id, Span::this_month(zone, now)).await?.into(),
+        ventes_jour: days::turnover(tx, shop.id, Span::today(zone, now)).await?.into(),
+        ventes_mois: days::turnover(tx, shop.id, Span::this_month(zone, now)).await?.into(),
         ventes_rejetees: Total { total: count("rejetees")? },
         alertes_stock: Total { total: count("alertes")? },
     })

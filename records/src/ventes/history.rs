@@ -1,8 +1,8 @@
 //! What a shop's terminals may look back at (D-36): sales, newest first, a page at a time.
 
 use super::money;
-use chrono::{DateTime, SecondsFormat, Utc};
-use db::{Db, Error, Sql, args};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use db::{Error, Sql, Tx, args};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -86,16 +86,18 @@ static LINES: Sql = Sql::both(
 );
 
 /// One page of a shop's sales, newest first.
-pub async fn page(db: &Db, shop_id: i64, wanted: &Wanted) -> Result<SalesPage, Error> {
+pub async fn page(tx: &mut Tx, shop_id: i64, wanted: &Wanted) -> Result<SalesPage, Error> {
     // Both databases know these years, and no sale is outside of them.
     let bound = |seconds| DateTime::from_timestamp(seconds, 0).unwrap_or_default();
     let (first, last) = (bound(-62_135_596_800), bound(253_370_764_800));
     let inside = |at: DateTime<Utc>| at.clamp(first, last);
     let Place { at, id } = wanted.before.unwrap_or(Place::END);
     let (from, until) = (wanted.from.unwrap_or(first), wanted.until.unwrap_or(last));
+    // One bound on the date that says both: SQLite begins there, not at the newest sale.
+    let until = until.min(inside(at) + TimeDelta::milliseconds(1));
     let limit = i64::from(wanted.limit);
     let values = args![shop_id, inside(from), inside(until), inside(at), id, limit + 1];
-    let rows = db.read(&SALES, values).await?;
+    let rows = tx.rows(&SALES, values).await?;
     let (mut sales, mut places, mut lines) = (Vec::new(), Vec::new(), 0);
     for row in rows.iter().take(wanted.limit as usize) {
         lines += row.get::<i64>("lignes")?;
@@ -116,19 +118,19 @@ pub async fn page(db: &Db, shop_id: i64, wanted: &Wanted) -> Result<SalesPage, E
         });
     }
     let more = rows.len() > sales.len();
-    add_lines(db, shop_id, &mut sales).await?;
+    add_lines(tx, shop_id, &mut sales).await?;
     let next = places.last().filter(|_| more).map(|place| place.text());
     Ok(SalesPage { ventes: sales, next })
 }
 
-async fn add_lines(db: &Db, shop_id: i64, sales: &mut [PastSale]) -> Result<(), Error> {
+async fn add_lines(tx: &mut Tx, shop_id: i64, sales: &mut [PastSale]) -> Result<(), Error> {
     if sales.is_empty() {
         return Ok(());
     }
     let ids: Vec<i64> = sales.iter().map(|sale| sale.id).collect();
     let mut by_id: HashMap<i64, &mut PastSale> =
         sales.iter_mut().map(|sale| (sale.id, sale)).collect();
-    for row in db.read(&LINES, args![shop_id, ids]).await? {
+    for row in tx.rows(&LINES, args![shop_id, ids]).await? {
         if let Some(sale) = by_id.get_mut(&row.get("vente_id")?) {
             let (quantity, price) = (row.get::<i64>("quantite")?, row.get("prix_unitaire")?);
             sale.lignes.push(PastLine {

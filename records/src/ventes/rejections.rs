@@ -1,7 +1,7 @@
 //! Refused sales as a shop's terminals may look at them, newest first (D-15).
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use db::{Db, Error, Row, Sql, args};
+use db::{Error, Row, Sql, Tx, args};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -47,7 +47,7 @@ static ALL: Sql = Sql::both(list!(""));
 /// Refused sales of a shop below the id `before`, newest first, and the id to go on below. Those
 /// that somebody or something has dealt with only if `all`.
 pub async fn rejections(
-    db: &Db,
+    tx: &mut Tx,
     shop_id: i64,
     all: bool,
     before: Option<i64>,
@@ -55,7 +55,7 @@ pub async fn rejections(
 ) -> Result<(Vec<RejectedSale>, Option<i64>), Error> {
     let sql = if all { &ALL } else { &OPEN };
     let before = before.unwrap_or(i64::MAX);
-    let rows = db.read(sql, args![shop_id, before, i64::from(limit) + 1]).await?;
+    let rows = tx.rows(sql, args![shop_id, before, i64::from(limit) + 1]).await?;
     let page = rows.iter().take(limit as usize).map(read).collect::<Result<Vec<_>, _>>()?;
     let more = rows.len() > page.len();
     let next = page.last().filter(|_| more).map(|sale| sale.id);

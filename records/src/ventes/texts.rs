@@ -117,6 +117,7 @@ pub fn log_duplicate(number: &str) -> String {
 mod tests {
     use super::*;
 
+    /// R-002-43
     #[test]
     fn the_log_lines_are_those_of_the_source() {
         assert_eq!(

@@ -80,11 +80,13 @@ async fn the_outbox_empties_at_its_own_pace(deployment: Deployment) {
     db.close().await;
 }
 
+/// D-12, I-33, R-002-37, R-002-38, R-002-39, R-002-40, R-002-41
 #[tokio::test(flavor = "multi_thread")]
 async fn embedded() {
     the_outbox_empties_at_its_own_pace(Deployment::Embedded).await;
 }
 
+/// D-12, I-33, R-002-37, R-002-38, R-002-39, R-002-40, R-002-41
 #[tokio::test(flavor = "multi_thread")]
 async fn distributed() {
     the_outbox_empties_at_its_own_pace(Deployment::Distributed).await;

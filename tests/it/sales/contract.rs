@@ -7,7 +7,8 @@ use tests::stores::Deployment;
 
 const SERIAL: &str = "0a1badae951f8473";
 
-/// R-002-35, and R-002-14 … R-002-21 member by member, in order.
+/// R-002-35, R-002-1, R-002-2, R-002-4, R-002-5, and R-002-14, R-002-15, R-002-16, R-002-17,
+/// R-002-18, R-002-19, R-002-20, R-002-21 member by member, in order.
 pub(super) async fn the_curl_of_the_source_is_answered_as_written(deployment: Deployment) {
     let app = shared(deployment).await;
     let db = app.stores.db().await;
@@ -38,7 +39,8 @@ pub(super) async fn the_curl_of_the_source_is_answered_as_written(deployment: De
     db.close().await;
 }
 
-/// C-6: every sale is listed, and each mode of payment of R-002-8 is taken.
+/// C-6: every sale is listed, and each mode of payment of R-002-8 is taken. R-002-6, R-002-9,
+/// R-002-10, R-002-11, R-002-12, R-002-33
 pub(super) async fn the_request_of_the_source_is_answered_in_full(deployment: Deployment) {
     let case = Case::open(deployment).await;
     let (a, b) = (case.shop.a, case.shop.b);
@@ -60,7 +62,7 @@ pub(super) async fn the_request_of_the_source_is_answered_in_full(deployment: De
     case.close().await;
 }
 
-/// R-002-22 … R-002-24, R-002-34, C-5, C-7: members that the source's example leaves out are there.
+/// R-002-22, R-002-23, R-002-24, R-002-34, R-002-45, C-5, C-7: members that the source's example leaves out are there.
 pub(super) async fn what_succeeds_is_created_beside_what_fails(deployment: Deployment) {
     let case = Case::open(deployment).await;
     let (id, a, b) = (case.shop.id, case.shop.a, case.shop.b);
@@ -105,7 +107,7 @@ pub(super) async fn both_spellings_of_the_route_answer_without_a_redirect(deploy
     case.close().await;
 }
 
-/// R-002-25 … R-002-27, C-11, C-18: in the order serial, terminal, array, emptiness.
+/// R-002-25, R-002-26, R-002-27, C-11, C-18: in the order serial, terminal, array, emptiness.
 pub(super) async fn a_body_that_is_no_batch_is_refused_in_the_words_of_the_source(
     deployment: Deployment,
 ) {

@@ -31,7 +31,7 @@ pub(super) async fn a_batch_of_several_chunks_is_accounted_for(deployment: Deplo
     case.close().await;
 }
 
-/// C-12, D-19
+/// C-12, D-19, R-002-46
 pub(super) async fn a_thousand_sales_are_taken_and_one_more_is_refused(deployment: Deployment) {
     let case = Case::open(deployment).await;
     let answer = case.send(&batch(&case, 1_001)).await;

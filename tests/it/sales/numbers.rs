@@ -4,7 +4,7 @@ use super::{Case, outcomes, sale};
 use crate::ventes::{sales, stock};
 use tests::stores::Deployment;
 
-/// C-5, R-002-7, I-21: the third sale is index 2 in its number and would be index 3 as an error.
+/// C-5, R-002-7, R-002-28, I-21: the third sale is index 2 in its number and would be index 3 as an error.
 pub(super) async fn generated_numbers_count_from_zero_and_errors_from_one(deployment: Deployment) {
     let case = Case::open(deployment).await;
     let (id, a) = (case.shop.id, case.shop.a);

@@ -5,7 +5,7 @@ use crate::ventes::{sales, stock};
 use db::{Sql, args};
 use tests::stores::Deployment;
 
-/// I-20: whether it exists elsewhere cannot be told apart.
+/// I-20, R-002-3: whether it exists elsewhere cannot be told apart.
 pub(super) async fn a_foreign_article_looks_like_an_unknown_one(deployment: Deployment) {
     let (case, other) = (Case::open(deployment).await, Case::open(deployment).await);
     let send = async |article: i64| {
@@ -57,7 +57,7 @@ pub(super) async fn a_refused_sale_is_kept_whole_and_closed_by_its_success(deplo
     case.close().await;
 }
 
-/// I-5, D-61: two terminals, twenty requests of each at once.
+/// I-5, D-61, R-002-30, R-002-31: two terminals, twenty requests of each at once.
 pub(super) async fn forty_buyers_share_a_stock_of_ten(deployment: Deployment) {
     let case = std::sync::Arc::new(Case::open(deployment).await);
     let mut buyers = tokio::task::JoinSet::new();

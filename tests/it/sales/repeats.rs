@@ -7,7 +7,7 @@ use db::{Sql, args};
 use std::time::Duration;
 use tests::stores::Deployment;
 
-/// R-002-29, D-12
+/// R-002-29, R-002-44, D-12
 pub(super) async fn a_sale_sent_again_is_a_duplicate_to_the_letter(deployment: Deployment) {
     let case = Case::open(deployment).await;
     let line = format!(r#""article_id":{}"#, case.shop.a);

@@ -93,6 +93,28 @@ pub(super) async fn the_history_is_paged_newest_first(deployment: Deployment) {
     case.close().await;
 }
 
+/// R-002-43, R-002-50: what the source's console shows is in the worker's log.
+pub(super) async fn the_log_tells_what_became_of_each_sale(deployment: Deployment) {
+    let case = Case::open(deployment).await;
+    let line = format!(r#""article_id":{}"#, case.shop.a);
+    let number = |n: u32| format!("J-{}-{n}", case.shop.id);
+    case.words(&[sale(&number(1), &line)]).await;
+    case.words(&[sale(&number(1), &line), sale(&number(2), &line)]).await;
+    let log = case.app.workers[0].log();
+    for expected in [
+        format!(
+            "🔄 Synchronisation ventes pour boutique: Boutique {} (Terminal: Un)",
+            case.shop.id
+        ),
+        "📦 Nombre de ventes à synchroniser: 2".to_owned(),
+        format!("✅ Vente {} créée avec succès: 40000 CDF", number(2)),
+        format!("⚠️ Vente {} existe déjà, ignorée", number(1)),
+    ] {
+        assert!(log.contains(&expected), "{expected}");
+    }
+    case.close().await;
+}
+
 /// R-002-49, D-36: what was sold today and this month where the shop stands, without refused sales.
 pub(super) async fn the_figures_are_of_the_shops_day_and_month(deployment: Deployment) {
     let case = Case::open(deployment).await;

@@ -2,6 +2,7 @@
 //! device keys, policies and isolation, each case on all three deployments.
 
 mod faults;
+mod isolation;
 mod keys;
 mod look;
 mod poison;
@@ -36,6 +37,9 @@ terminals! {
     faults::a_stall_anywhere_changes_nothing,
     faults::death_anywhere_changes_nothing,
     faults::a_delivery_that_is_lost_costs_a_report,
+    isolation::a_line_across_shops_is_impossible,
+    isolation::shops_hear_nothing_of_each_other,
+    isolation::a_statement_that_forgets_its_shop_finds_nothing,
     keys::a_key_replays_its_answer_word_for_word,
     keys::a_key_joins_its_job_while_that_runs,
     keys::a_key_protects_sales_without_numbers,
@@ -43,12 +47,14 @@ terminals! {
     keys::a_known_key_is_let_in_under_load,
     look::the_history_is_paged_newest_first,
     look::the_figures_are_of_the_shops_day_and_month,
+    look::the_log_tells_what_became_of_each_sale,
     look::refused_sales_are_listed_until_they_succeed,
     look::nobody_looks_into_another_shop,
     poison::a_sale_that_kills_is_set_aside,
     poison::a_sale_that_panics_is_one_sales_error,
     policies::a_paired_terminal_shows_its_key,
     policies::a_sale_of_more_than_there_is_is_booked_with_an_alert,
+    policies::two_terminals_in_one_second_share_no_number,
     policies::invoice_numbers_tell_the_time_of_their_zone,
 }
 

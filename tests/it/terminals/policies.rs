@@ -2,7 +2,7 @@
 //! invoice numbers (D-62).
 
 use super::{get, send};
-use crate::sales::{outcomes, sale};
+use crate::sales::{Case, outcomes, sale};
 use crate::ventes::{Shop, integer, sales, stock};
 use db::{Db, Sql};
 use serde_json::json;
@@ -141,4 +141,36 @@ pub(super) async fn invoice_numbers_tell_the_time_of_their_zone(deployment: Depl
     assert_eq!((parts[0], parts[1], parts[3]), ("VENTE", &*shop.id.to_string(), "0"));
     assert!((began.as_str()..=&stamp(chrono::Utc::now())).contains(&parts[2]), "{number}");
     db.close().await;
+}
+
+/// D-62, I-21: whoever is second within a second takes the next free index.
+pub(super) async fn two_terminals_in_one_second_share_no_number(deployment: Deployment) {
+    let case = Case::open(deployment).await;
+    let one = |article: i64| format!(r#"{{"lignes":[{{"article_id":{article}}}]}}"#);
+    let sent = [one(case.shop.a), one(case.shop.b), one(case.shop.b)];
+    let key = |number: usize| format!("lot-sans-numero-{number}");
+    let batches = (0..10).map(|number| {
+        let (sent, serial) = (&sent, case.serial(1 + number % 2));
+        let app = case.app;
+        async move {
+            let headers = [("Idempotency-Key", &*key(number)), ("Prefer", "wait=20")];
+            let answer = send(app, &serial, &headers, sent).await.json();
+            outcomes(&answer, 3)
+                .into_iter()
+                .map(|(number, word)| {
+                    assert_eq!(word, "+", "{answer}");
+                    number
+                })
+                .collect::<Vec<_>>()
+        }
+    });
+    let numbers = futures::future::join_all(batches).await.concat();
+    let distinct: std::collections::BTreeSet<_> = numbers.iter().collect();
+    assert_eq!((distinct.len(), sales(&case.db, &case.shop).await), (30, 30), "{numbers:?}");
+    let start = format!("VENTE-{}-", case.shop.id);
+    for number in &numbers {
+        let (stamp, index) = number.strip_prefix(&start).unwrap().split_once('-').unwrap();
+        assert!(stamp.len() == 14 && stamp.parse::<u64>().is_ok() && index.parse::<u32>().is_ok());
+    }
+    case.close().await;
 }

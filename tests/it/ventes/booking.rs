@@ -10,6 +10,7 @@ use uuid::Uuid;
 static REJECTED: Sql =
     Sql::both("SELECT COUNT(*) AS n FROM ventes_rejetees WHERE boutique_id = $1");
 
+/// R-002-32, I-6
 pub(crate) async fn a_sale_is_booked_whole(db: &Db) {
     let shop = Shop::open(db).await;
     let (a, b) = (shop.a, shop.b);
