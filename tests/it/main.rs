@@ -5,6 +5,7 @@ mod api;
 mod app;
 mod conformance;
 mod faultproxy;
+mod guide;
 mod model;
 mod nas;
 mod nas_transfer;
