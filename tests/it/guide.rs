@@ -205,7 +205,9 @@ fn the_codes_of_the_guide_exist() {
     let sources = ["api/src/error.rs", "records/src/ventes/refusal.rs"].map(file).concat();
     let words: BTreeSet<_> = guide
         .split('`')
-        .filter(|word| word.contains('_') && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+        .filter(|word| {
+            word.contains('_') && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+        })
         .collect();
     assert!(words.len() > 12, "{words:?}");
     for word in words {
