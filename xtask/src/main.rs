@@ -13,8 +13,6 @@ mod policy;
 mod requirements;
 
 use anyhow::bail;
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -43,7 +41,7 @@ fn run() -> anyhow::Result<()> {
         ["install"] => install::install(),
         ["fmt"] => check::format(),
         ["policy"] => policy::check(),
-        ["requirements"] => write_requirements(),
+        ["requirements"] => requirements::write(),
         ["chaos", ref args @ ..] => chaos::chaos(args),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
@@ -51,35 +49,4 @@ fn run() -> anyhow::Result<()> {
         }
         _ => bail!("no such command: {}\n\n{HELP}", args.join(" ")),
     }
-}
-
-/// Writes the page even if something is wrong with it: it shows where.
-fn write_requirements() -> anyhow::Result<()> {
-    let root = check::root();
-    let mut files = BTreeMap::new();
-    for folder in ["tests/it", "api", "app", "db", "jobs", "queue", "records", "scheduler", "worker"] {
-        read(root, Path::new(folder), &mut files)?;
-    }
-    files.insert(requirements::TEXTS.to_owned(), std::fs::read_to_string(root.join(requirements::TEXTS))?);
-    let (page, wrong) =
-        requirements::page(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
-    std::fs::write(root.join(requirements::PAGE), page)?;
-    if !wrong.is_empty() {
-        bail!("{}", wrong.join("\n"));
-    }
-    Ok(())
-}
-
-/// The Rust files of a folder, by their path from the root.
-fn read(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
-    for entry in std::fs::read_dir(root.join(folder))? {
-        let path = folder.join(entry?.file_name());
-        if root.join(&path).is_dir() {
-            read(root, &path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(root.join(&path))?;
-            files.insert(path.display().to_string(), text);
-        }
-    }
-    Ok(())
 }
