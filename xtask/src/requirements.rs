@@ -11,9 +11,7 @@ use std::path::Path;
 pub(crate) fn write() -> anyhow::Result<()> {
     let root = root();
     let mut files = BTreeMap::new();
-    for folder in
-        ["tests", "api", "app", "db", "jobs", "queue", "records", "scheduler", "worker"]
-    {
+    for folder in ["tests", "api", "app", "db", "jobs", "queue", "records", "scheduler", "worker"] {
         read(root, Path::new(folder), &mut files)?;
     }
     files.insert(table::TEXTS.to_owned(), std::fs::read_to_string(root.join(table::TEXTS))?);

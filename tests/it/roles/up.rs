@@ -57,7 +57,7 @@ pub(super) async fn the_curl_of_the_source_works_as_written(stores: Stores) {
     assert_eq!(row.get::<i64>("quantite_stock").unwrap(), 9);
 }
 
-/// R-002-36: twice, for sales of its own each time; and a failure is one.
+/// R-002-36, R-002-50: twice, for sales of its own each time; and a failure is one.
 pub(super) async fn the_smoke_script_passes_and_notices_what_is_missing(stores: Stores) {
     let bind = format!("127.0.0.1:{}", free_port());
     let mut up = Process::spawn(&["up", "--demo", "--bind", &bind], &stores.env(), &stores.dir);

@@ -19,7 +19,7 @@ const FAMILIES: [(&str, &str); 8] = [
     ("D", "Decisions of the design"),
     ("I", "Invariants"),
     ("C", "Contradictions of the sources, resolved"),
-    ("G", "Gaps of the sources"),
+    ("G", "Figures of reliability"),
     ("S", "Security"),
 ];
 /// Families whose every number has a line in `TEXTS`.
@@ -61,11 +61,13 @@ pub(crate) fn page<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> (Stri
         if of_family.is_empty() {
             continue;
         }
+        let (column, line) =
+            if WITH_TEXTS.contains(&family) { (" in short |", "---|") } else { ("", "") };
         // Writing to a string cannot fail.
-        let _ = write!(page, "\n## {title}\n\n| requirement | in short | tests |\n|---|---|---|\n");
+        let _ = write!(page, "\n## {title}\n\n| requirement |{column} tests |\n|---|{line}---|\n");
         for id in of_family {
             let (text, reason) = known.get(&id).map_or(("", ""), |value| words(value));
-            let tests = found.get(&id).into_iter().flatten().cloned().collect::<Vec<_>>();
+            let tests = found.get(&id).map(shown).unwrap_or_default();
             let tests = match (tests.is_empty(), reason) {
                 (false, _) => tests.join("<br>"),
                 (true, "") => {
@@ -74,10 +76,18 @@ pub(crate) fn page<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> (Stri
                 }
                 (true, reason) => format!("none: {reason}"),
             };
-            let _ = writeln!(page, "| {}-{} | {text} | {tests} |", id.0, id.1);
+            let text = if column.is_empty() { String::new() } else { format!(" {text} |") };
+            let _ = writeln!(page, "| {}-{} |{text} {tests} |", id.0, id.1);
         }
     }
     (page, wrong)
+}
+
+/// Without files of which single tests are there.
+fn shown(tests: &BTreeSet<String>) -> Vec<&str> {
+    let is_single =
+        |test: &String| tests.iter().any(|other| other.starts_with(&format!("{test} ")));
+    tests.iter().filter(|test| !is_single(test)).map(String::as_str).collect()
 }
 
 /// Text and reason of a line of `TEXTS`.
