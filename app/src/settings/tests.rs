@@ -116,7 +116,7 @@ fn one_wrong_setting_is_refused_with_a_sentence() {
         (from_environment(&[("REDIS_URL", "http://h")]), "`redis.url` is `http://h`"),
         (from_environment(&[("DATABASE_URL", "sqlite:///no/such/x.db")]), "folder that exists"),
         (from_environment(&[("RELAIS_WORKER_QUEUES", "record")]), "no kind of job waits in"),
-        (from_environment(&[("RELAIS_LIMITS_BODY_BYTES", "5000000")]), "but never queued"),
+        (from_environment(&[("RELAIS_LIMITS_BODY_BYTES", "50000000")]), "but never queued"),
         (from_environment(&[("RELAIS_SCHEDULE_X_CRON", "x")]), "schedules are set in a file"),
         (from_file("[schedule.x]\nkind = 'probe'"), "`schedule.x.cron` is missing"),
         (from_file("[schedule.prune_jobs]\nkind = 'prune'"), "probe, prune_jobs"),

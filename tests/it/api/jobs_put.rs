@@ -153,7 +153,7 @@ async fn what_is_wrong_is_refused_with_its_place() {
         let deep = good.replace("[]", &format!("{}{}", "[".repeat(300), "]".repeat(300)));
         let (payloads, jobs) = (BY_KIND.to_owned(), "/api/v1/jobs".to_owned());
         let table: Vec<(String, String, u16, &str)> = vec![
-            ("/api/v1/jobs/no_such_kind".into(), good.clone(), 404, "prune_jobs, verify_stock"),
+            ("/api/v1/jobs/no_such_kind".into(), good.clone(), 404, "prune_jobs, test_nas"),
             ("/api/v1/jobs/%00".into(), good.clone(), 404, "no kind"),
             ("/api/v1/jobs/%ff".into(), good.clone(), 404, "nothing"),
             (payloads.clone(), String::new(), 422, "payload: EOF"),

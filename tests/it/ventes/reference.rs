@@ -8,7 +8,10 @@ use records::{keys, ventes};
 pub(crate) async fn the_demo_data_loads_twice(db: &Db) {
     for _ in 0..2 {
         let report = seed::load(db, DEMO).await.unwrap();
-        assert_eq!(report.to_string(), "1 boutiques, 1 terminaux, 2 articles, 1 sites, 3 cles_api");
+        assert_eq!(
+            report.to_string(),
+            "1 boutiques, 1 terminaux, 2 articles, 1 sites, 3 cles_api, 0 documents"
+        );
     }
     let terminal = ventes::terminal(db, "0a1badae951f8473").await.unwrap().unwrap();
     assert_eq!(terminal.nom, "Terminal messie vanza");
