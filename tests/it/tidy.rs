@@ -6,10 +6,21 @@
 mod crates;
 mod kinds;
 mod places;
+#[path = "../../xtask/src/requirements/table.rs"]
+mod requirements;
 mod texts;
 mod tree;
 
 use tree::Tree;
+
+/// The page that says which test shows which requirement is the one that would be written now.
+fn requirements(tree: &Tree) -> Vec<String> {
+    let (page, mut breaches) = requirements::page(tree.iter());
+    if tree.get(requirements::PAGE) != Some(&page) {
+        breaches.push(format!("{} is out of date: cargo xtask requirements", requirements::PAGE));
+    }
+    breaches
+}
 
 macro_rules! rules {
     ($($rule:path as $name:ident: $($path:literal = $text:expr),+;)*) => { $(
@@ -85,4 +96,9 @@ rules! {
     places::clock as the_time_is_read_only_by_the_clock:
         "worker/src/decide.rs" = "chrono::Utc::now()",
         "records/src/lib.rs" = "std::time::SystemTime::now()";
+    requirements as every_requirement_has_its_tests:
+        "docs/requirements.md" = "",
+        "docs/requirements.toml" = "R-000-1 = \"x\"",
+        "tests/it/push/mod.rs" = "",
+        "db/src/lib.rs" = concat!("/// R-", "000-99\n#[test]\nfn f() {}");
 }

@@ -10,6 +10,7 @@ mod chaos;
 mod check;
 mod install;
 mod policy;
+mod requirements;
 
 use anyhow::bail;
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ Commands:
   install  Only the first of these: find or install the servers that the tests start
   fmt      Format everything, job kinds included
   policy   Only the dependency policy
+  requirements
+           Write docs/requirements.md: which test shows which requirement
   chaos    Only the chaos harness: [--quick|--full] [--seed S] [--recipe R-1,...]
            [--deployment NAMES] [--jobs N] [--kills N] [--mutate NAME | --mutations]";
 
@@ -38,6 +41,7 @@ fn run() -> anyhow::Result<()> {
         ["install"] => install::install(),
         ["fmt"] => check::format(),
         ["policy"] => policy::check(),
+        ["requirements"] => requirements::write(),
         ["chaos", ref args @ ..] => chaos::chaos(args),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");

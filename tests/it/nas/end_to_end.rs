@@ -17,7 +17,9 @@ async fn open(deployment: Deployment, access: Access) -> (Sshd, Case) {
     (nas, case)
 }
 
-/// The source's own example, R-001-6 to R-001-34: eight documents, one of them without its file.
+/// The source's own example: eight documents, one of them without its file. R-001-6 to R-001-9,
+/// R-001-12, R-001-17, R-001-18, R-001-22, R-001-24 to R-001-26, R-001-28, R-001-29, R-001-33,
+/// R-001-34, C-27
 pub(crate) async fn seven_of_eight_documents_arrive(deployment: Deployment) {
     let (nas, case) = open(deployment, Access::Plain).await;
     let test = case.post("/api/v1/sync/test", ANNE).await;

@@ -1,4 +1,4 @@
-//! What is answered before a job's end (C-23, D-6 to D-9), and when it has none.
+//! What is answered before a job's end (C-23, D-6, D-7, D-9), and when it has none.
 
 use super::{ANNE, Case, documents, report};
 use queue::{Outcome, Progress, Save};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tests::app::Answer;
 use tests::stores::Deployment;
 
-/// C-23, D-7, D-9, R-001-35: the same four members, and where to follow; whoever asks meanwhile
+/// C-23, D-7, D-9, R-001-23, R-001-35: the same four members, and where to follow; whoever asks meanwhile
 /// joins.
 pub(crate) async fn a_run_that_takes_long_shows_how_far_it_is_and_is_joined(
     deployment: Deployment,

@@ -23,7 +23,7 @@ const HOSTILE: [&str; 12] = [
     " leading and trailing ",
 ];
 
-/// R-001-22 to R-001-26, R-001-34, C-23: all that is pending, on every deployment; one that fails
+/// R-001-22, R-001-24 to R-001-26, R-001-34, C-23: all that is pending, on every deployment; one that fails
 /// stops no other, and a second run finds nothing left to do.
 async fn pending_documents_arrive_and_are_marked(stores: Stores) {
     let rig = Rig::on(stores, Access::Plain, &[]).await;
@@ -88,6 +88,9 @@ async fn one_document_is_sent_as_the_source_sends_it() {
     assert_eq!(rig.report(job).await.synced, 1);
     assert!(rig.get(id).await.synced_at > first);
     assert_eq!(std::fs::read(rig.on_nas("document.jpg")).unwrap(), b"abc");
+    // `-a` keeps the date.
+    let date = |path| std::fs::metadata(path).unwrap().modified().unwrap();
+    assert_eq!(date(rig.on_nas("document.jpg")), date(rig.uploads.join("document.jpg")));
 }
 
 /// C3, S-22, S-23: names are only names, for a shell and behind `rrsync`.

@@ -40,7 +40,7 @@ async fn tried(settings: Settings, keys: Vec<String>) -> (Diagnosis, Duration) {
     (found, took)
 }
 
-/// R-001-17 to R-001-21, C1.
+/// R-001-5, R-001-18 to R-001-21, C1: the file server takes keys and no password.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_trouble_has_its_own_code_and_none_takes_longer_than_allowed() {
     let nas = tokio::task::spawn_blocking(Sshd::start).await.unwrap();

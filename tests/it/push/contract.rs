@@ -11,8 +11,7 @@ use tests::app::TestApp;
 use tests::stores::Deployment;
 use uuid::Uuid;
 
-/// R-000-2, R-000-3, R-000-4, R-000-6, R-000-7, R-000-8, R-000-11, R-000-13, R-000-16, R-000-19,
-/// D-31: new lines of a reception and a closed ticket, the ticket first.
+/// R-000-2, R-000-4, R-000-6, R-000-7, R-000-8, R-000-11, R-000-16, D-31: new lines of a reception and a closed ticket, the ticket first.
 pub(super) async fn a_batch_of_a_ticket_and_its_lines_is_answered_entity_by_entity(
     deployment: Deployment,
 ) {

@@ -145,6 +145,7 @@ macro_rules! on_every_deployment {
 
 on_every_deployment! {
     up::the_curl_of_the_source_works_as_written,
+    up::the_smoke_script_passes_and_notices_what_is_missing,
     up::roles_run_as_separate_processes_several_of_each,
     signals::idle_roles_stop_within_a_second,
     kills::the_batch_of_a_killed_worker_runs_again_once_in_effect,

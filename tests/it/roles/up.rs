@@ -1,11 +1,12 @@
 //! All roles in one process, and each in several of its own.
 
 use super::{PATIENCE, SERIAL, assert_books, printed, sales, shop};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tests::app::{Process, TestApp};
 use tests::stores::{Deployment, Stores, free_port};
 
-/// `up --demo` on this deployment; the request is the one that it prints.
+/// R-002-35: `up --demo` on this deployment; the request is the one that it prints.
 pub(super) async fn the_curl_of_the_source_works_as_written(stores: Stores) {
     let port = free_port();
     let bind = format!("127.0.0.1:{port}");
@@ -54,6 +55,29 @@ pub(super) async fn the_curl_of_the_source_works_as_written(stores: Stores) {
     static STOCK: db::Sql = db::Sql::both("SELECT quantite_stock FROM articles WHERE id = 6");
     let row = db.read_one(&STOCK, db::args![]).await.unwrap().unwrap();
     assert_eq!(row.get::<i64>("quantite_stock").unwrap(), 9);
+}
+
+/// R-002-36, R-002-50: twice, for sales of its own each time; and a failure is one.
+pub(super) async fn the_smoke_script_passes_and_notices_what_is_missing(stores: Stores) {
+    let bind = format!("127.0.0.1:{}", free_port());
+    let mut up = Process::spawn(&["up", "--demo", "--bind", &bind], &stores.env(), &stores.dir);
+    printed(&up, "Stop with Ctrl-C.").await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/smoke.sh");
+    let run = async || {
+        let mut shell = tokio::process::Command::new("sh");
+        shell.arg(&script).arg(format!("http://{bind}")).env("no_proxy", "*");
+        let ended = shell.output().await.unwrap();
+        let said = [ended.stdout, ended.stderr].concat();
+        (ended.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    for _ in 0..2 {
+        let (code, said) = run().await;
+        assert!(code == Some(0) && said.ends_with("all passed\n"), "{said}\n{}", up.log());
+    }
+    up.terminate();
+    up.wait(PATIENCE).await.expect("it stops");
+    let (code, said) = run().await;
+    assert!(code == Some(1) && said.contains("FAILED"), "{said}");
 }
 
 pub(super) async fn roles_run_as_separate_processes_several_of_each(stores: Stores) {

@@ -2,12 +2,13 @@
 
 use super::{Case, PATH, hundredths, outcomes, post, read, sale, shared};
 use crate::ventes::{sales, stock};
+use db::{Sql, args};
 use serde_json::json;
 use tests::stores::Deployment;
 
 const SERIAL: &str = "0a1badae951f8473";
 
-/// R-002-35, R-002-1, R-002-2, R-002-4, R-002-5, and R-002-14, R-002-15, R-002-16, R-002-17,
+/// R-002-35, R-002-1, R-002-2, R-002-3, R-002-4, R-002-5, and R-002-14, R-002-15, R-002-16, R-002-17,
 /// R-002-18, R-002-19, R-002-20, R-002-21 member by member, in order.
 pub(super) async fn the_curl_of_the_source_is_answered_as_written(deployment: Deployment) {
     let app = shared(deployment).await;
@@ -39,8 +40,8 @@ pub(super) async fn the_curl_of_the_source_is_answered_as_written(deployment: De
     db.close().await;
 }
 
-/// C-6: every sale is listed, and each mode of payment of R-002-8 is taken. R-002-6, R-002-9,
-/// R-002-10, R-002-11, R-002-12, R-002-33
+/// C-6: every sale is listed; each mode of payment of R-002-8 is kept, and what is left out has its
+/// default. R-002-6, R-002-9, R-002-10, R-002-11, R-002-12, R-002-33
 pub(super) async fn the_request_of_the_source_is_answered_in_full(deployment: Deployment) {
     let case = Case::open(deployment).await;
     let (a, b) = (case.shop.a, case.shop.b);
@@ -53,12 +54,23 @@ pub(super) async fn the_request_of_the_source_is_answered_in_full(deployment: De
     let third = format!(
         r#"{{"numero_facture":"VENTE-003","mode_paiement":"CARTE","paye":false,"lignes":[{{"article_id":{b}}}]}}"#
     );
-    let answer = case.send(&[first, second, third]).await.json();
-    assert_eq!(answer["message"], "3 vente(s) synchronisée(s) avec succès");
+    let fourth = format!(r#"{{"numero_facture":"VENTE-004","lignes":[{{"article_id":{b}}}]}}"#);
+    let answer = case.send(&[first, second, third, fourth]).await.json();
+    assert_eq!(answer["message"], "4 vente(s) synchronisée(s) avec succès");
     let created = answer["ventes_creees"].as_array().unwrap();
     let totals: Vec<_> = created.iter().map(|sale| hundredths(&sale["montant_total"])).collect();
-    assert_eq!(totals, [4_000_000, 5_000_000, 2_500_000]);
-    assert!(outcomes(&answer, 3).iter().all(|(_, word)| word == "+"), "{answer}");
+    assert_eq!(totals, [4_000_000, 5_000_000, 2_500_000, 2_500_000]);
+    assert!(outcomes(&answer, 4).iter().all(|(_, word)| word == "+"), "{answer}");
+    static KEPT: Sql = Sql::both(
+        "SELECT mode_paiement, paye FROM ventes WHERE boutique_id = $1 ORDER BY numero_facture",
+    );
+    let rows = case.db.read(&KEPT, args![case.shop.id]).await.unwrap();
+    let kept: Vec<(String, bool)> = rows
+        .iter()
+        .map(|row| (row.get("mode_paiement").unwrap(), row.get("paye").unwrap()))
+        .collect();
+    let expected = [("CASH", true), ("MOBILE_MONEY", true), ("CARTE", false), ("CASH", true)];
+    assert_eq!(kept, expected.map(|(mode, paid)| (mode.to_owned(), paid)));
     case.close().await;
 }
 
@@ -113,6 +125,10 @@ pub(super) async fn a_body_that_is_no_batch_is_refused_in_the_words_of_the_sourc
 ) {
     let case = Case::open(deployment).await;
     let serial = case.serial(1);
+    // Of no case but this one, and asked for only now: no API knows it as active.
+    let off = case.serial(2);
+    static OFF: Sql = Sql::both("UPDATE terminaux SET actif = FALSE WHERE numero_serie = $1");
+    case.db.execute(&OFF, args![off.as_str()]).await.unwrap();
     let missing = json!({"error": "Numéro de série du terminal requis dans les headers",
         "code": "MISSING_SERIAL", "header_required": "X-Device-Serial"});
     let unknown = json!({"error": "Terminal non trouvé ou inactif", "code": "TERMINAL_NOT_FOUND"});
@@ -123,6 +139,7 @@ pub(super) async fn a_body_that_is_no_batch_is_refused_in_the_words_of_the_sourc
         (None, "[]", 400, &missing),
         (None, "{}", 400, &missing),
         (Some("nobody"), "{}", 404, &unknown),
+        (Some(off.as_str()), "{}", 404, &unknown),
         (Some(serial.as_str()), "{}", 400, &format),
         (Some(serial.as_str()), "[{]", 400, &format),
         (Some(serial.as_str()), "[]", 400, &empty),

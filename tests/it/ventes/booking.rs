@@ -124,6 +124,7 @@ pub(crate) async fn generated_numbers_take_the_next_free_index(db: &Db) {
     audit(db, &shop).await;
 }
 
+/// D-23
 pub(crate) async fn dates_are_booked_as_designed(db: &Db) {
     let shop = Shop::open(db).await;
     let dated = |number: &str, date: &str| {
@@ -281,4 +282,26 @@ pub(crate) async fn splitting_a_batch_changes_nothing(db: &Db) {
     assert_eq!(stock(db, whole.b).await, stock(db, split.b).await);
     audit(db, &whole).await;
     audit(db, &split).await;
+}
+
+/// I-15: what is refused is the same, too; within an article the order is kept.
+pub(crate) async fn sales_of_other_articles_commute(db: &Db) {
+    let (mixed, sorted) = (Shop::open(db).await, Shop::open(db).await);
+    let sale = |shop: &Shop, n: i64| {
+        let article = if n % 2 == 0 { shop.a } else { shop.b };
+        shop.sale(&format!("V-{n:02}"), article, 1 + n % 5)
+    };
+    let all: Vec<_> = (0..24).map(|n| sale(&mixed, n)).collect();
+    let odd_first = (0..24).filter(|n| n % 2 == 1).chain((0..24).filter(|n| n % 2 == 0));
+    let moved: Vec<_> = odd_first.map(|n| sale(&sorted, n)).collect();
+    let one = send(db, &mixed.origin(), &all).await;
+    let other = send(db, &sorted.origin(), &moved).await;
+    let (one, mut other) = (summary(&one), summary(&other));
+    other.sort();
+    assert!(one.iter().any(|(_, word)| *word != "+") && one.is_sorted(), "{one:?}");
+    assert_eq!(one, other);
+    assert_eq!(stock(db, mixed.a).await, stock(db, sorted.a).await);
+    assert_eq!(stock(db, mixed.b).await, stock(db, sorted.b).await);
+    audit(db, &mixed).await;
+    audit(db, &sorted).await;
 }

@@ -49,6 +49,7 @@ checks! {
     booking::forty_buyers_share_a_stock_of_ten,
     booking::one_number_sent_at_once_is_one_sale,
     booking::splitting_a_batch_changes_nothing,
+    booking::sales_of_other_articles_commute,
     repeats::an_undelivered_sale_is_reported_again,
     repeats::a_delivered_sale_is_a_duplicate,
     repeats::a_stuck_outbox_is_released,
