@@ -1,0 +1,130 @@
+//! Twenty shops that send batches of sales as fast as they are answered: through the queue (an API
+//! and a worker process), and to a plain handler that does the same work in one process without
+//! one; in turn, on the same servers.
+//!
+//! `cargo run --release -p tests --bin sales` prints the table of `docs/benchmarks.md`.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use db::Db;
+use records::ventes::{self, Batch, BatchResult, Origin, Policy, answer};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tests::app::TestApp;
+use tests::stores::{Deployment, Postgres, Redis};
+
+const SHOPS: usize = 20;
+const BATCH: usize = 50;
+const ARTICLES: usize = 10;
+/// Each of the two ways runs twice for so long.
+const WALL: Duration = Duration::from_secs(30);
+const PATH: &str = "/api/v2/simple/ventes/sync/";
+
+#[tokio::main]
+async fn main() {
+    let (postgres, redis) = (Postgres::start_durable().await, Redis::start_append_only().await);
+    let mut stores = Deployment::Embedded.fresh().await;
+    stores.database_url = postgres.fresh_database().await;
+    stores.redis_url = Some(redis.url());
+    let mut app = TestApp::on(stores, &[("RELAIS_LIMITS_REQUESTS_PER_MINUTE", "1000000")]);
+    app.seed(&shops()).await;
+    app.start_api().await;
+    app.start_worker();
+    let plain = plain(app.stores.db().await).await;
+    let queued = app.url(0, PATH);
+    let (mut through_queue, mut without) = (Vec::new(), Vec::new());
+    for round in 0..2 {
+        through_queue.extend(load(&queued, &format!("Q{round}")).await);
+        without.extend(load(&plain, &format!("P{round}")).await);
+    }
+    println!("| way | sales/s | p50 ms | p95 ms | p99 ms |\n|---|---|---|---|---|");
+    print("through the queue", through_queue);
+    print("plain handler", without);
+}
+
+fn shops() -> Value {
+    let shop = |id| json!({"id": id, "nom": format!("Boutique {id}"), "fuseau": "UTC"});
+    let till = |id| {
+        json!({"numero_serie": format!("t{id}"), "nom": "T", "boutique_id": id, "actif": true})
+    };
+    let article = |id: usize| {
+        json!({"id": id + 1, "boutique_id": id / ARTICLES + 1, "nom": format!("Article {id}"),
+               "code": null, "prix_vente": "100.00", "stock": 100_000_000, "actif": true})
+    };
+    json!({
+        "boutiques": (1..=SHOPS).map(shop).collect::<Vec<_>>(),
+        "terminaux": (1..=SHOPS).map(till).collect::<Vec<_>>(),
+        "articles": (0..SHOPS * ARTICLES).map(article).collect::<Vec<_>>(),
+        "cles_api": [],
+    })
+}
+
+/// What a plain program would do: read, apply in one transaction, answer.
+async fn plain(db: Db) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let router = Router::new().route(PATH, post(apply)).with_state(db);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}{PATH}")
+}
+
+async fn apply(State(db): State<Db>, headers: HeaderMap, body: Bytes) -> Response {
+    let serial = headers["x-device-serial"].to_str().expect("a serial");
+    let till = ventes::terminal(&db, serial).await.expect("it answers").expect("it is known");
+    let shop = till.boutique.clone().expect("it stands in a shop");
+    let batch = Batch::parse(&body).expect("a batch");
+    let received = queue::clock::now();
+    let origin = Origin {
+        boutique_id: shop.id,
+        terminal_id: till.id,
+        job: uuid::Uuid::now_v7(),
+        recue_le: received,
+        horodatage: received.format("%Y%m%d%H%M%S").to_string(),
+        fuseau: chrono_tz::Tz::UTC,
+    };
+    let sales = batch.into_sales();
+    let mut tx = db.begin().await.expect("a transaction");
+    let policy = Policy::default();
+    let ventes = ventes::apply(&mut tx, &origin, &policy, 0, &sales).await.expect("it is applied");
+    tx.commit().await.expect("it is kept");
+    let answer = answer::completed(&shop, &till.nom, BatchResult { ventes });
+    (StatusCode::CREATED, Json(answer)).into_response()
+}
+
+/// Every shop sends the next batch when the last one is answered; how long each took.
+async fn load(url: &str, prefix: &str) -> Vec<Duration> {
+    let start = Instant::now();
+    let shops = (1..=SHOPS).map(|shop| async move {
+        let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build();
+        let (http, mut times) = (http.expect("a client"), Vec::new());
+        while start.elapsed() < WALL {
+            let sale = |place: usize| {
+                let article = (shop - 1) * ARTICLES + place % ARTICLES + 1;
+                json!({"numero_facture": format!("{prefix}-{}-{place}", times.len()),
+                       "lignes": [{"article_id": article, "quantite": 1}]})
+            };
+            let body: Vec<Value> = (0..BATCH).map(sale).collect();
+            let request = http.post(url).header("X-Device-Serial", format!("t{shop}")).json(&body);
+            let sent = Instant::now();
+            let response = request.send().await.expect("an answer");
+            let status = response.status();
+            let text = response.text().await.expect("a whole answer");
+            assert_eq!(status, 201, "{text}");
+            times.push(sent.elapsed());
+        }
+        times
+    });
+    futures::future::join_all(shops).await.into_iter().flatten().collect()
+}
+
+fn print(way: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let rate = (times.len() * BATCH) as f64 / (2.0 * WALL.as_secs_f64());
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!("| {way} | {rate:.0} | {:.1} | {:.1} | {:.1} |", at(0.5), at(0.95), at(0.99));
+}
