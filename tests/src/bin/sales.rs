@@ -49,9 +49,7 @@ async fn main() {
 
 fn shops() -> Value {
     let shop = |id| json!({"id": id, "nom": format!("Boutique {id}"), "fuseau": "UTC"});
-    let till = |id| {
-        json!({"numero_serie": format!("t{id}"), "nom": "T", "boutique_id": id, "actif": true})
-    };
+    let till = |id| json!({"numero_serie": format!("t{id}"), "nom": "T", "boutique_id": id, "actif": true});
     let article = |id: usize| {
         json!({"id": id + 1, "boutique_id": id / ARTICLES + 1, "nom": format!("Article {id}"),
                "code": null, "prix_vente": "100.00", "stock": 100_000_000, "actif": true})
