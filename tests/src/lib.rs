@@ -11,6 +11,7 @@ pub mod recipe;
 pub mod script;
 pub mod sshd;
 pub mod stores;
+pub mod wait;
 
 /// What a job kind finds at the root of its own crate.
 use jobs::{Context, Failure, Job, Unique};

@@ -30,30 +30,16 @@ mod wait;
 mod why;
 
 use stage::Stage;
+use tests::stores::Deployment;
 
-macro_rules! conformance {
-    ($($module:ident :: $case:ident),* $(,)?) => {
-        conformance! { @engine embedded Embedded $($module::$case)* }
-        conformance! { @engine postgres Postgres $($module::$case)* }
-        conformance! { @engine distributed Distributed $($module::$case)* }
-    };
-    (@engine $engine:ident $deployment:ident $($module:ident :: $case:ident)*) => {
-        mod $engine {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    let deployment = tests::stores::Deployment::$deployment;
-                    if let Some(stage) = super::Stage::open(deployment).await {
-                        super::$module::$case(&stage).await;
-                        stage.close().await;
-                    }
-                }
-            )*
-        }
-    };
+async fn on_stage(deployment: Deployment, case: impl AsyncFnOnce(&Stage)) {
+    let stage = Stage::on(deployment.fresh().await).await;
+    case(&stage).await;
+    stage.close().await;
 }
 
-conformance! {
+on_every_deployment! {
+    on_stage:
     enqueue::a_batch_goes_in_whole_or_not_at_all,
     enqueue::answers_come_in_the_order_of_the_jobs,
     enqueue::the_same_id_twice_makes_one_job,

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::stores::{Deployment, Stores};
+pub(crate) use tests::wait::until;
 use uuid::Uuid;
 
 /// A case waits this long for something that must happen; a busy machine is slow, not wrong.
@@ -164,13 +165,4 @@ pub(crate) async fn row(engine: &impl AsRef<dyn Engine>, id: Uuid) -> JobRow {
 
 pub(crate) fn ids(claimed: &[Claimed]) -> Vec<Uuid> {
     claimed.iter().map(|job| job.ticket.id).collect()
-}
-
-/// Asks again and again until the answer is yes.
-pub(crate) async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !ask().await {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

@@ -7,10 +7,11 @@ use db::failpoint::Fault;
 use db::{Db, Sql, args};
 use queue::{Engine, JobRow};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::app::Answer;
 use tests::program::Program;
 use tests::stores::{Deployment, Stores};
+use tests::wait::within;
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -105,14 +106,11 @@ impl Stage {
         static ALIVE: Sql = Sql::both(
             "SELECT count(*) AS n FROM jobs WHERE state IN ('scheduled', 'ready', 'running')",
         );
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_millis(400) {
+        let _ended = within(Duration::from_millis(400), async || {
             let row = self.db.read_one(&ALIVE, args![]).await.unwrap().unwrap();
-            if row.get::<i64>("n").unwrap() == 0 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            row.get::<i64>("n").unwrap() == 0
+        })
+        .await;
     }
 
     async fn die(&mut self) {
@@ -143,14 +141,11 @@ impl Stage {
     pub(super) async fn is_delivered(&self, id: Uuid, whole: bool) -> bool {
         static DELIVERED: Sql =
             Sql::both("SELECT delivered_at IS NOT NULL AS remise FROM jobs WHERE id = $1");
-        let began = Instant::now();
-        loop {
+        let patience = if whole { Duration::from_secs(2) } else { Duration::ZERO };
+        within(patience, async || {
             let row = self.db.read_one(&DELIVERED, args![id]).await.unwrap().unwrap();
-            let delivered: bool = row.get("remise").unwrap();
-            if delivered || !whole || began.elapsed() > Duration::from_secs(2) {
-                return delivered;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            row.get("remise").unwrap()
+        })
+        .await
     }
 }

@@ -9,6 +9,7 @@ use records::documents::{
 };
 use std::time::Duration;
 use tests::stores::Deployment;
+use tests::wait::until;
 use uuid::Uuid;
 
 async fn insert(db: &Db, name: &str, sha256: &str, owner: Option<&str>) -> i64 {
@@ -115,9 +116,11 @@ pub(crate) async fn a_mark_counts_only_for_the_file_that_was_sent(deployment: De
     let (synced, first, settled) = shown(id).await;
     assert!(synced && settled && first.is_some());
     // Sent again, the time moves.
-    tokio::time::sleep(Duration::from_millis(5)).await;
-    assert!(mark(db, id, "new").await);
-    assert!(shown(id).await.1 > first);
+    until("its time moves", async || {
+        assert!(mark(db, id, "new").await);
+        shown(id).await.1 > first
+    })
+    .await;
     assert!(!mark(db, id + 1, "new").await);
     // Of a file that was never seen the first that is sent is the one.
     case.seed(serde_json::json!([{"id": 900, "fichier": "later.jpg"}])).await;

@@ -4,8 +4,9 @@ use super::{ANNE, BORIS, Case, FORM, form, read};
 use records::documents::claim_in;
 use records::documents::files::content;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::stores::Deployment;
+use tests::wait::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// S-22: larger than any buffer on its way.
@@ -125,10 +126,10 @@ pub(crate) async fn a_client_that_goes_away_leaves_nothing(deployment: Deploymen
          name=\"fichier\"; filename=\"a.jpg\"\r\n\r\nbeginning"
     );
     socket.write_all(head.as_bytes()).await.unwrap();
-    until("the file has begun", || case.files().len() == 1).await;
+    until("the file has begun", async || case.files().len() == 1).await;
     assert!(case.files()[0].0.starts_with(".recus/"), "{:?}", case.files());
     drop(socket);
-    until("the file is gone", || case.files().is_empty()).await;
+    until("the file is gone", async || case.files().is_empty()).await;
     assert_eq!(case.status(ANNE).await["total_documents"], 0);
     // One that stops sending is not waited for.
     let mut socket = tokio::net::TcpStream::connect(case.app.address(0)).await.unwrap();
@@ -137,15 +138,7 @@ pub(crate) async fn a_client_that_goes_away_leaves_nothing(deployment: Deploymen
     let answered = socket.read_to_string(&mut answer);
     tokio::time::timeout(Duration::from_secs(20), answered).await.expect("an answer").unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    until("the file is gone", || case.files().is_empty()).await;
-}
-
-async fn until(what: &str, ask: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !ask() {
-        assert!(start.elapsed() < super::PATIENCE, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the file is gone", async || case.files().is_empty()).await;
 }
 
 /// D-11: the same file and name with the same key, and nobody else's.

@@ -14,12 +14,14 @@ mod seed;
 mod sweep;
 mod waiting;
 
+use crate::by_deployment;
 use queue::{Claim, Claimed, Engine, Outcome};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::app::{Answer, TestApp};
 use tests::stores::Deployment;
+use tests::wait::until;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Two keys that may send documents, an administrator, and a key that may do nothing.
@@ -31,28 +33,8 @@ const NOBODY: &str = "nobody.9e8d7c6b5a4f3e2d1c0b9a8f7e6d5c4b";
 const NAS: [(&str, &str); 3] =
     [("NAS_HOST", "192.168.1.100"), ("NAS_USER", "secret-user"), ("NAS_PATH", "/volume1/factures")];
 
-macro_rules! nas {
-    ($($module:ident :: $case:ident),* $(,)?) => {
-        nas! { @deployment embedded Embedded $($module::$case)* }
-        nas! { @deployment postgres Postgres $($module::$case)* }
-        nas! { @deployment distributed Distributed $($module::$case)* }
-    };
-    (@deployment $name:ident $deployment:ident $($module:ident :: $case:ident)*) => {
-        mod $name {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    let deployment = tests::stores::Deployment::$deployment;
-                    if deployment.is_chosen() {
-                        super::$module::$case(deployment).await;
-                    }
-                }
-            )*
-        }
-    };
-}
-
-nas! {
+on_every_deployment! {
+    by_deployment:
     contract::the_status_is_that_of_the_source,
     contract::the_configuration_never_shows_the_user,
     contract::without_a_configuration_each_route_says_so_in_its_way,
@@ -183,14 +165,13 @@ impl Case {
     async fn take(&self, queue: &str) -> Claimed {
         let claim =
             Claim { queue: queue.to_owned(), worker: "test".to_owned(), limit: 1, lease: PATIENCE };
-        let start = Instant::now();
-        loop {
-            if let Some(claimed) = self.engine.claim(&claim).await.unwrap().pop() {
-                return claimed;
-            }
-            assert!(start.elapsed() < PATIENCE, "no job in {queue}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let mut claimed = None;
+        until("there is a job", async || {
+            claimed = self.engine.claim(&claim).await.unwrap().pop();
+            claimed.is_some()
+        })
+        .await;
+        claimed.unwrap()
     }
 
     /// Records the end of a job.

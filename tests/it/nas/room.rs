@@ -3,10 +3,10 @@
 use super::{ANNE, FORM, PATIENCE, form, keys, read};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 use tests::app::{Process, TestApp};
 use tests::guardian::scratch_dir;
 use tests::stores::{Deployment, free_port};
+use tests::wait::until;
 
 /// Mounts a small file system that only this process and its children see, and becomes relais:
 /// the mount goes with the process.
@@ -28,15 +28,12 @@ async fn a_full_disk_is_answered_507_and_keeps_nothing() {
     let shell = ["--mount", "sh", "-c", SMALL_DISK, "sh", mount.to_str().unwrap()];
     let through = [&["unshare"], user, &shell].concat();
     let mut api = Process::spawn_through(&through, &["api", "--bind", &bind], &env, app.dir());
-    let start = Instant::now();
-    let ready = async || {
+    until("it is ready", async || {
+        assert!(api.is_running(), "{}", api.log());
         let answer = app.http().get(format!("http://{bind}/readyz")).send().await;
         answer.is_ok_and(|answer| answer.status() == 200)
-    };
-    while !ready().await {
-        assert!(api.is_running() && start.elapsed() < PATIENCE, "{}", api.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    })
+    .await;
     let post = async |bytes: usize| {
         let file = vec![7; bytes];
         let body = form(&[("form-data; name=\"fichier\"; filename=\"a.bin\"", &file)]);

@@ -17,10 +17,11 @@ use queue::{Engine, JobRow, State};
 use records::documents::{self, Document, NewDocument, Viewer, files};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::app::TestApp;
 use tests::sshd::{Access, Sshd};
 use tests::stores::{Deployment, Stores};
+use tests::wait::until;
 use uuid::Uuid;
 
 /// A test waits this long for something that must happen; a busy machine is slow, not wrong.
@@ -154,15 +155,6 @@ impl Rig {
     fn logs(&self) -> String {
         let workers = self.app.workers.iter().map(|worker| worker.log());
         workers.chain([self.nas.log()]).collect::<Vec<_>>().join("\n---\n")
-    }
-}
-
-/// Asks again and again until the answer is yes.
-async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !ask().await {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

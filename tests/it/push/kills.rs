@@ -4,23 +4,15 @@
 use super::{batch, line, outcomes, post, seed, ticket};
 use db::{Db, Sql, Tx, args};
 use serde_json::json;
-use std::time::{Duration, Instant};
 use tests::app::TestApp;
 use tests::stores::Deployment;
+use tests::wait::until;
 use uuid::Uuid;
 
 const ENTITIES: usize = 1_000;
 
 async fn number(db: &Db, sql: &'static Sql, site: i64) -> i64 {
     db.read_one(sql, args![site]).await.unwrap().unwrap().get("n").unwrap()
-}
-
-async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !ask().await {
-        assert!(start.elapsed() < Duration::from_secs(60), "not within 60 s: {what}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
 }
 
 /// What the worker needs in the middle of its transaction; SQLite has but one lock.

@@ -17,6 +17,7 @@ mod poison;
 mod repeats;
 mod resolving;
 
+use crate::by_deployment;
 use crate::sales::{read, shared};
 use db::{Db, Sql, args};
 use serde_json::{Value, json};
@@ -28,28 +29,8 @@ use uuid::Uuid;
 pub(crate) const PUSH: &str = "/api/v1/sync/push";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-macro_rules! pushes {
-    ($($module:ident :: $case:ident),* $(,)?) => {
-        pushes! { @deployment embedded Embedded $($module::$case)* }
-        pushes! { @deployment postgres Postgres $($module::$case)* }
-        pushes! { @deployment distributed Distributed $($module::$case)* }
-    };
-    (@deployment $name:ident $deployment:ident $($module:ident :: $case:ident)*) => {
-        mod $name {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    let deployment = tests::stores::Deployment::$deployment;
-                    if deployment.is_chosen() {
-                        super::$module::$case(deployment).await;
-                    }
-                }
-            )*
-        }
-    };
-}
-
-pushes! {
+on_every_deployment! {
+    by_deployment:
     contract::a_batch_of_a_ticket_and_its_lines_is_answered_entity_by_entity,
     contract::what_exists_is_updated_left_or_deleted,
     contract::quantities_are_exact_and_times_are_corrected,

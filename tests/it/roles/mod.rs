@@ -12,6 +12,7 @@ mod settings;
 mod signals;
 mod up;
 
+use crate::on_stores;
 use db::{Db, Sql, args};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -19,6 +20,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tests::app::{Process, TestApp, relais_binary};
+use tests::wait::until;
 
 /// A test waits this long for something that must happen; a busy machine is slow, not wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -92,15 +94,6 @@ async fn assert_books(db: &Db, count: i64) {
     assert!(checked.differences.is_empty(), "{:?}", checked.differences);
 }
 
-/// Asks again and again until the answer is yes.
-async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !ask().await {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(3)).await;
-    }
-}
-
 /// Waits until a process has printed this.
 async fn printed(process: &Process, text: &str) {
     let start = Instant::now();
@@ -122,28 +115,8 @@ fn post_behind(app: &TestApp, body: &Value) -> tokio::task::JoinHandle<Option<u1
     tokio::spawn(async move { Some(request.send().await.ok()?.status().as_u16()) })
 }
 
-macro_rules! on_every_deployment {
-    ($($module:ident :: $case:ident),* $(,)?) => {
-        on_every_deployment! { @engine embedded Embedded $($module::$case)* }
-        on_every_deployment! { @engine postgres Postgres $($module::$case)* }
-        on_every_deployment! { @engine distributed Distributed $($module::$case)* }
-    };
-    (@engine $engine:ident $deployment:ident $($module:ident :: $case:ident)*) => {
-        mod $engine {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    let deployment = tests::stores::Deployment::$deployment;
-                    if deployment.is_chosen() {
-                        super::$module::$case(deployment.fresh().await).await;
-                    }
-                }
-            )*
-        }
-    };
-}
-
 on_every_deployment! {
+    on_stores:
     up::the_curl_of_the_source_works_as_written,
     up::the_smoke_script_passes_and_notices_what_is_missing,
     up::roles_run_as_separate_processes_several_of_each,

@@ -12,6 +12,7 @@ mod rejected;
 mod repeats;
 mod waiting;
 
+use crate::by_deployment;
 use crate::ventes::{Shop, audit};
 use db::Db;
 use queue::{Claim, NewJob, Outcome};
@@ -26,28 +27,8 @@ pub(crate) const RELEASE_AFTER: Duration = Duration::from_secs(3_600);
 pub(crate) const PATH: &str = "/api/v2/simple/ventes/sync/";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-macro_rules! sales {
-    ($($module:ident :: $case:ident),* $(,)?) => {
-        sales! { @deployment embedded Embedded $($module::$case)* }
-        sales! { @deployment postgres Postgres $($module::$case)* }
-        sales! { @deployment distributed Distributed $($module::$case)* }
-    };
-    (@deployment $name:ident $deployment:ident $($module:ident :: $case:ident)*) => {
-        mod $name {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    let deployment = tests::stores::Deployment::$deployment;
-                    if deployment.is_chosen() {
-                        super::$module::$case(deployment).await;
-                    }
-                }
-            )*
-        }
-    };
-}
-
-sales! {
+on_every_deployment! {
+    by_deployment:
     contract::the_curl_of_the_source_is_answered_as_written,
     contract::the_request_of_the_source_is_answered_in_full,
     contract::what_succeeds_is_created_beside_what_fails,

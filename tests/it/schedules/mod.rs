@@ -6,27 +6,20 @@ mod commands;
 mod crowd;
 mod policies;
 
+use crate::on_stores;
 use chrono::{DateTime, TimeDelta, Utc};
 use db::{Db, Sql, args};
 use queue::schedule::{Definition, TickRow};
 use queue::{Engine, schedules};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::stores::Stores;
+use tests::wait::until;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// A test waits this long for something that must happen; a busy machine is slow, not wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Asks again and again until the answer is yes.
-async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !ask().await {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
 
 /// A schedule of the kind that every process knows.
 fn definition(name: &str, cron: &str) -> Definition {
@@ -73,28 +66,8 @@ async fn was_made_ago(db: &Db, name: &str, ago: TimeDelta) -> DateTime<Utc> {
     schedules::get(db, name).await.unwrap().unwrap().since
 }
 
-macro_rules! on_every_deployment {
-    ($($module:ident :: $case:ident),* $(,)?) => {
-        on_every_deployment! { @engine embedded Embedded $($module::$case)* }
-        on_every_deployment! { @engine postgres Postgres $($module::$case)* }
-        on_every_deployment! { @engine distributed Distributed $($module::$case)* }
-    };
-    (@engine $engine:ident $deployment:ident $($module:ident :: $case:ident)*) => {
-        mod $engine {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    let deployment = tests::stores::Deployment::$deployment;
-                    if deployment.is_chosen() {
-                        super::$module::$case(deployment.fresh().await).await;
-                    }
-                }
-            )*
-        }
-    };
-}
-
 on_every_deployment! {
+    on_stores:
     crowd::five_schedulers_three_of_them_killed_make_one_job_and_one_line_per_tick,
     crowd::a_changed_schedule_is_noticed_within_seconds,
     crowd::a_wrong_clock_decides_nothing,

@@ -8,31 +8,12 @@ mod look;
 mod poison;
 mod policies;
 
+use crate::by_deployment;
 use crate::sales::{Case, PATH, read};
 use tests::app::{Answer, TestApp};
 
-macro_rules! terminals {
-    ($($module:ident :: $case:ident),* $(,)?) => {
-        terminals! { @deployment embedded Embedded $($module::$case)* }
-        terminals! { @deployment postgres Postgres $($module::$case)* }
-        terminals! { @deployment distributed Distributed $($module::$case)* }
-    };
-    (@deployment $name:ident $deployment:ident $($module:ident :: $case:ident)*) => {
-        mod $name {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    let deployment = tests::stores::Deployment::$deployment;
-                    if deployment.is_chosen() {
-                        super::$module::$case(deployment).await;
-                    }
-                }
-            )*
-        }
-    };
-}
-
-terminals! {
+on_every_deployment! {
+    by_deployment:
     faults::an_error_anywhere_changes_nothing,
     faults::a_stall_anywhere_changes_nothing,
     faults::death_anywhere_changes_nothing,

@@ -4,9 +4,10 @@ use jobs::{Catalog, Context, Failure, Job, RetryPolicy, Services};
 use queue::{Engine, JobRow, NewJob, Retention, State};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::script::Script;
-use tests::stores::{Deployment, Stores};
+use tests::stores::Stores;
+pub(super) use tests::wait::until;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -74,14 +75,6 @@ impl Worker {
 }
 
 impl Floor {
-    /// `None` if `TEST_ENGINES` leaves this deployment out.
-    pub(super) async fn open(deployment: Deployment) -> Option<Self> {
-        if !deployment.is_chosen() {
-            return None;
-        }
-        Some(Self::on(deployment.fresh().await).await)
-    }
-
     pub(super) async fn on(stores: Stores) -> Self {
         Self { engine: stores.engine().await, stores }
     }
@@ -162,14 +155,5 @@ impl Floor {
             self.row(id).await.crashes > 0
         })
         .await;
-    }
-}
-
-/// Asks again and again until the answer is yes.
-pub(super) async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
-    let start = Instant::now();
-    while !ask().await {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

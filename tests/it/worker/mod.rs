@@ -13,30 +13,16 @@ mod suspects;
 mod upkeep;
 
 use floor::Floor;
+use tests::stores::Deployment;
 
-macro_rules! on_every_deployment {
-    ($($module:ident :: $case:ident),* $(,)?) => {
-        on_every_deployment! { @engine embedded Embedded $($module::$case)* }
-        on_every_deployment! { @engine postgres Postgres $($module::$case)* }
-        on_every_deployment! { @engine distributed Distributed $($module::$case)* }
-    };
-    (@engine $engine:ident $deployment:ident $($module:ident :: $case:ident)*) => {
-        mod $engine {
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $case() {
-                    let deployment = tests::stores::Deployment::$deployment;
-                    if let Some(floor) = super::Floor::open(deployment).await {
-                        super::$module::$case(&floor).await;
-                        floor.close().await;
-                    }
-                }
-            )*
-        }
-    };
+async fn on_floor(deployment: Deployment, case: impl AsyncFnOnce(&Floor)) {
+    let floor = Floor::on(deployment.fresh().await).await;
+    case(&floor).await;
+    floor.close().await;
 }
 
 on_every_deployment! {
+    on_floor:
     outcomes::success_is_recorded_with_its_result,
     outcomes::a_transient_failure_is_tried_again_and_keeps_its_error,
     outcomes::retry_after_waits_exactly_that_long,
