@@ -7,6 +7,8 @@ pub(crate) mod filter;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod queues;
+pub(crate) mod sales;
+pub(crate) mod stock;
 pub(crate) mod terminals;
 
 use crate::bench::Bench;
@@ -36,6 +38,7 @@ Examples:
   relais queues                           how much waits where, and how fast it moves
   relais jobs why 0198c1d2-…              what a job waits for
   relais dead requeue --kind K --reason R what failed for good runs again
+  relais sales refused                    what was refused, for a person to settle
   relais nas trust                        compare and trust the file server's host key
   relais schedules preview verify_stock   when it ticks next
 
@@ -132,6 +135,10 @@ pub(crate) enum Operate {
     Dead(dead::DeadArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
+    /// Look at refused sales and settle them; what became of a number
+    Sales(sales::SalesArgs),
+    /// Look at stock, move it, settle alerts
+    Stock(stock::StockArgs),
     /// Give terminals their device keys
     Terminals(terminals::TerminalsArgs),
 }

@@ -6,6 +6,8 @@ mod enqueue;
 mod jobs;
 mod keys;
 mod queues;
+mod sales;
+mod stock;
 mod tail;
 mod terminals;
 
@@ -49,6 +51,8 @@ pub(crate) async fn run(
         Operate::Workers(args) => queues::workers(args, engine).await,
         Operate::Dead(args) => dead::run(args, engine).await,
         Operate::Keys(args) => keys::run(args, engine).await,
+        Operate::Sales(args) => sales::run(args, engine).await,
+        Operate::Stock(args) => stock::run(args, engine).await,
         Operate::Terminals(args) => terminals::run(args, engine).await,
     };
     engine.db().close().await;

@@ -1,10 +1,12 @@
 //! Jobs as people read them on a terminal: an aligned table, and one job in full.
 
+mod desk;
 mod json;
 mod keys;
 mod operators;
 mod why;
 
+pub(crate) use desk::{alerts, articles, fate, refused_sales};
 pub(crate) use json::{array, object, one, text};
 pub(crate) use keys::keys;
 pub(crate) use operators::{dead, pause, queues, workers};

@@ -91,6 +91,13 @@ pub(crate) fn instant(text: &str) -> Result<DateTime<Utc>, String> {
         .map_err(|_| "allowed: an instant such as 2026-01-31T12:00:00Z".to_owned())
 }
 
+/// A reason: one line, for whoever reads it later.
+pub(crate) fn why(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let fits = (1..=500).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned()).ok_or_else(|| "allowed: one line of 500 characters".to_owned())
+}
+
 /// A length of time such as `500ms`, `30s`, `5m`, `2h` or `7d`; at most ten years.
 pub(crate) fn length(text: &str) -> Result<Duration, String> {
     const MAX_MS: u64 = 10 * 366 * 86_400_000;

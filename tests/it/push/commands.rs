@@ -1,16 +1,11 @@
 //! Sites and their keys as an operator makes them (D-30, S-7).
 
 use super::{batch, line, outcomes, post};
-use crate::roles::{Ended, relais};
+use crate::roles::ask;
 use serde_json::{Value, json};
 use tests::app::TestApp;
 use tests::stores::Deployment;
 use uuid::Uuid;
-
-fn ask(app: &TestApp, args: &[&str]) -> Ended {
-    let env: Vec<_> = app.env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    tokio::task::block_in_place(|| relais(app.dir(), &env, args))
-}
 
 /// R-000-5, D-30, S-7: shown once, hashed, two live ones for a change, revoked at once.
 pub(super) async fn a_key_is_made_shown_once_changed_and_revoked(deployment: Deployment) {

@@ -40,6 +40,12 @@ pub(crate) fn relais(dir: &Path, env: &[(&str, &str)], args: &[&str]) -> Ended {
     relais_reading(dir, env, args, "")
 }
 
+/// The same with the settings of `app`.
+pub(crate) fn ask(app: &TestApp, args: &[&str]) -> Ended {
+    let env: Vec<_> = app.env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    tokio::task::block_in_place(|| relais(app.dir(), &env, args))
+}
+
 fn relais_reading(dir: &Path, env: &[(&str, &str)], args: &[&str], input: &str) -> Ended {
     let mut command = Command::new(relais_binary());
     command.args(args).current_dir(dir).env_clear().envs(env.iter().copied());

@@ -1,6 +1,7 @@
 //! What source 002's terminals are promised beyond single answers: keys, load, histories, figures,
 //! device keys, policies and isolation, each case on all three deployments.
 
+mod desk;
 mod faults;
 mod isolation;
 mod keys;
@@ -14,6 +15,9 @@ use tests::app::{Answer, TestApp};
 
 on_every_deployment! {
     by_deployment:
+    desk::a_delivery_lets_a_refused_sale_succeed,
+    desk::a_person_settles_a_refused_sale,
+    desk::an_alert_is_settled_by_a_person,
     faults::an_error_anywhere_changes_nothing,
     faults::a_stall_anywhere_changes_nothing,
     faults::death_anywhere_changes_nothing,
