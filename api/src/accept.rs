@@ -6,11 +6,12 @@ use crate::State;
 use crate::delivery::Delivery;
 use crate::error::ApiError;
 use crate::idempotency::Keyed;
-use db::{Dialect, failpoint};
+use db::{Dialect, Tx, failpoint};
 use queue::{Enqueued, JobRow, NewJob};
 use records::requests;
 use records::ventes::delivered;
 use std::collections::HashMap;
+use std::future::Future;
 use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,8 +20,6 @@ use uuid::Uuid;
 
 /// How often a full principal's jobs are counted again.
 const ROOM_POLL: Duration = Duration::from_millis(50);
-/// How long a request waits for earlier answers of its lane to be recorded as delivered.
-const MARK_WAIT: Duration = Duration::from_millis(500);
 /// How often a transaction that collided with another one is tried again.
 pub(crate) const COLLISIONS: u32 = 5;
 /// Pauses between attempts to record a delivery. A mark that is lost costs one repeated report,
@@ -83,77 +82,95 @@ pub(crate) async fn admit(state: &State, principal: &str) -> Result<Place, ApiEr
     }
 }
 
-/// An accepted job, with its row as far as it could be read.
-pub(crate) struct Accepted {
-    pub(crate) id: Uuid,
-    pub(crate) row: Option<JobRow>,
+/// What becomes durable together with a job, apart from its key.
+pub(crate) trait Beside: Sync {
+    fn begin_in(
+        &self,
+        tx: &mut Tx,
+        job: &NewJob,
+    ) -> impl Future<Output = Result<Begun, db::Error>> + Send;
 }
 
-/// Makes the job durable, together with its key if it has one; `None` if the key is taken. Earlier
-/// answers of its lane are on record before it.
-pub(crate) async fn run(
+/// Nothing does.
+pub(crate) struct Nothing;
+
+impl Beside for Nothing {
+    async fn begin_in(&self, _tx: &mut Tx, _job: &NewJob) -> Result<Begun, db::Error> {
+        Ok(Begun::New)
+    }
+}
+
+/// Whether the request is one to make a job of.
+pub(crate) enum Begun {
+    New,
+    /// It was made before.
+    Known,
+    Refused(ApiError),
+}
+
+/// What came of making a job durable.
+pub(crate) enum Taken {
+    New(Enqueued),
+    /// The request was made before, or its key is taken.
+    Known,
+    Refused(ApiError),
+}
+
+/// Makes a job durable that has neither a key nor anything else beside it.
+pub(crate) async fn alone(state: &State, job: &NewJob) -> Result<Enqueued, ApiError> {
+    let enqueue = state.engine.enqueue(slice::from_ref(job));
+    let enqueued = timeout(write_patience(state), enqueue).await??;
+    Ok(first(&enqueued, job))
+}
+
+/// Job, key and what is beside them in one transaction: all or nothing.
+pub(crate) async fn together(
     state: &State,
     job: &NewJob,
     keyed: Option<&Keyed>,
-) -> Result<Option<Uuid>, ApiError> {
-    if let Some(lane) = &job.lane {
-        state.marks.settled(lane, MARK_WAIT).await;
-    }
-    failpoint::at("accept").await?;
-    let enqueued = match keyed {
-        None => {
-            let enqueue = state.engine.enqueue(slice::from_ref(job));
-            let enqueued = timeout(write_patience(state), enqueue).await??;
-            Some(first(&enqueued, job))
+    beside: &impl Beside,
+) -> Result<Taken, ApiError> {
+    let trying = async {
+        let mut tries = 0;
+        loop {
+            match together_once(state, job, keyed, beside).await {
+                Err(queue::Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
+                other => return other,
+            }
         }
-        Some(keyed) => timeout(write_patience(state), once(state, keyed, job)).await??,
     };
-    // Once it is durable nothing fails any more: here a process can only stall or die.
-    let _ = failpoint::at("accepted").await;
-    Ok(enqueued.map(|enqueued| enqueued.id))
+    Ok(timeout(write_patience(state), trying).await??)
+}
+
+async fn together_once(
+    state: &State,
+    job: &NewJob,
+    keyed: Option<&Keyed>,
+    beside: &impl Beside,
+) -> Result<Taken, queue::Error> {
+    let mut tx = state.engine.db().begin().await?;
+    match beside.begin_in(&mut tx, job).await? {
+        Begun::New => {}
+        Begun::Known => return Ok(Taken::Known),
+        Begun::Refused(error) => return Ok(Taken::Refused(error)),
+    }
+    if let Some(keyed) = keyed
+        && !keyed.begin_in(&mut tx).await?
+    {
+        return Ok(Taken::Known);
+    }
+    let enqueued = state.engine.enqueue_in(&mut tx, slice::from_ref(job)).await?;
+    let enqueued = first(&enqueued, job);
+    if let Some(keyed) = keyed {
+        requests::set_job(&mut tx, &keyed.scope, enqueued.id, enqueued.created).await?;
+    }
+    tx.commit().await?;
+    Ok(Taken::New(enqueued))
 }
 
 /// What became of the one job that was put in.
-pub(crate) fn first(enqueued: &[Enqueued], job: &NewJob) -> Enqueued {
+fn first(enqueued: &[Enqueued], job: &NewJob) -> Enqueued {
     enqueued.first().copied().unwrap_or(Enqueued { id: job.id, created: true })
-}
-
-/// Key and job in one transaction: both or neither. `None` if the key is taken.
-pub(crate) async fn once(
-    state: &State,
-    keyed: &Keyed,
-    job: &NewJob,
-) -> Result<Option<Enqueued>, queue::Error> {
-    let mut tries = 0;
-    loop {
-        let work = async {
-            let mut tx = state.engine.db().begin().await?;
-            if !keyed.begin_in(&mut tx).await? {
-                return Ok(None);
-            }
-            let enqueued = state.engine.enqueue_in(&mut tx, slice::from_ref(job)).await?;
-            let enqueued = first(&enqueued, job);
-            requests::set_job(&mut tx, &keyed.scope, enqueued.id, enqueued.created).await?;
-            tx.commit().await?;
-            Ok(Some(enqueued))
-        };
-        match work.await {
-            Err(queue::Error::Db(db::Error::Collision(_))) if tries < COLLISIONS => tries += 1,
-            other => return other,
-        }
-    }
-}
-
-/// Makes the job of a request without a key durable, then waits for its end until `until`.
-pub(crate) async fn run_until(
-    state: &State,
-    job: &NewJob,
-    place: Place,
-    until: Instant,
-) -> Result<Accepted, ApiError> {
-    let id = run(state, job, None).await?.unwrap_or(job.id);
-    drop(place);
-    Ok(Accepted { id, row: await_end(state, id, until).await })
 }
 
 /// Waits for the end of a job until `until`; the row as it is then, as far as it could be read.

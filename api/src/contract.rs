@@ -4,20 +4,21 @@
 //! A route brings who asks ([`crate::gate`]) and a [`Contract`]: its limits, its parser, its
 //! bodies. What is durable, what is waited for and what is kept for a key is the same for all.
 
+mod course;
+
+pub(crate) use course::take_in;
+
+use crate::accept::Begun;
 use crate::error::ApiError;
-use crate::idempotency::{self, Keyed};
 use crate::prefer::Prefer;
 use crate::trace::Trace;
-use crate::{Settings, State, accept, body, load};
-use accept::Accepted;
-use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode};
+use crate::{Settings, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use db::failpoint;
+use db::Tx;
 use queue::{JobRow, NewJob};
-use records::requests::Request;
+use std::future::Future;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 /// What makes one contract differ from another.
@@ -26,15 +27,32 @@ pub(crate) trait Contract: Sync {
     const ROUTE: &'static str;
     /// Where its jobs wait.
     const QUEUE: &'static str;
-    /// What the answer to an unfinished job repeats of the request.
-    type Told: Send;
+    /// The body names the request, so that a repeated one is known once it was read: only a new
+    /// one is a burden (D-18).
+    const NAMED_BY_BODY: bool = false;
+    /// Whether [`Contract::begin_in`] writes something.
+    const BEGINS: bool = false;
+    /// What answers and [`Contract::begin_in`] need of the request.
+    type Told: Send + Sync;
 
     /// Refuses what is not worth reading, by its headers.
-    fn check_head(&self, headers: &HeaderMap) -> Result<(), ApiError>;
+    fn check_head(&self, _headers: &HeaderMap) -> Result<(), ApiError> {
+        Ok(())
+    }
 
     /// Bytes of a body, inflated.
     fn max_bytes(&self, settings: &Settings) -> usize {
         settings.max_body_bytes
+    }
+
+    /// What besides the body makes the request what it is.
+    fn about(&self) -> Option<String> {
+        None
+    }
+
+    /// What the client prefers, as far as this route honours it.
+    fn prefer(&self, headers: &HeaderMap, settings: &Settings) -> Prefer {
+        Prefer::of(headers, settings.wait_max)
     }
 
     /// How long to wait for the job's end, unless the client prefers something.
@@ -46,17 +64,62 @@ pub(crate) trait Contract: Sync {
     /// protection against being sent again.
     fn parse(&self, body: &[u8], has_key: bool) -> Result<(NewJob, Self::Told), ApiError>;
 
+    /// The request that the body names, if it was made before.
+    fn earlier(
+        &self,
+        _state: &State,
+        _told: &Self::Told,
+    ) -> impl Future<Output = Result<Option<Earlier>, ApiError>> + Send {
+        async { Ok(None) }
+    }
+
+    /// An answer that takes no job.
+    fn at_once(
+        &self,
+        _state: &State,
+    ) -> impl Future<Output = Result<Option<Response>, ApiError>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Writes what becomes durable together with the job.
+    fn begin_in(
+        &self,
+        _tx: &mut Tx,
+        _told: &Self::Told,
+        _job: &NewJob,
+    ) -> impl Future<Output = Result<Begun, db::Error>> + Send {
+        async { Ok(Begun::New) }
+    }
+
     /// The answer once the job has its end; an error is not kept for a key.
-    fn complete(&self, row: &JobRow) -> Result<Response, ApiError>;
+    fn complete(
+        &self,
+        state: &State,
+        row: JobRow,
+    ) -> impl Future<Output = Result<Response, ApiError>> + Send;
 
     /// A body of the same shape that claims nothing (D-9), with status, `Location` and
-    /// `Retry-After`.
-    fn pending(&self, told: Self::Told, id: Uuid) -> Response;
+    /// `Retry-After`. `row` is the job as far as it could be read.
+    fn pending(
+        &self,
+        state: &State,
+        told: &Self::Told,
+        id: Uuid,
+        row: Option<&JobRow>,
+    ) -> impl Future<Output = Result<Response, ApiError>> + Send;
 
     /// Whether it matters that a complete answer left whole, and in which lane (D-12).
     fn delivers_in(&self) -> Option<String> {
         None
     }
+}
+
+/// A request that was made before.
+pub(crate) enum Earlier {
+    /// Its answer is kept.
+    Answered(Response),
+    /// Its job, and whether that has its end.
+    Job(Uuid, bool),
 }
 
 /// Who asks, and how.
@@ -65,124 +128,4 @@ pub(crate) struct Asked<'a> {
     pub(crate) principal: &'a str,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) trace: &'a Trace,
-}
-
-/// Everything between the credentials and the answer's last header.
-pub(crate) async fn take_in<C: Contract>(
-    state: &State,
-    contract: &C,
-    asked: Asked<'_>,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let Asked { principal, headers, trace } = asked;
-    let key = idempotency::key(headers)?;
-    let known = match key {
-        Some(key) => idempotency::find(state, principal, C::ROUTE, key).await?,
-        None => None,
-    };
-    // A known key is let in whatever the load: it costs little and ends retries (D-18).
-    let place = match known {
-        Some(_) => None,
-        None => {
-            load::admit(state, C::QUEUE).await?;
-            Some(accept::admit(state, principal).await?)
-        }
-    };
-    contract.check_head(headers)?;
-    let max = contract.max_bytes(&state.settings);
-    let bytes = body::read_at_most(headers, body, &state.settings, max).await?;
-    let prefer = Prefer::of(headers, state.settings.wait_max);
-    let until = Instant::now() + prefer.patience(contract.wait(&state.settings));
-    let keyed = Keyed::of(headers, principal, C::ROUTE, &[], &bytes)?;
-    let course = Course { state, contract, until };
-    let answer = match (&keyed, known) {
-        (Some(keyed), Some(known)) => course.join(keyed, keyed.same(known)?, &bytes).await,
-        (keyed, _) => {
-            let (mut job, told) = contract.parse(&bytes, keyed.is_some())?;
-            job.principal = Some(principal.to_owned());
-            job.trace = Some(trace.to_string());
-            match accept::run(state, &job, keyed.as_ref()).await? {
-                Some(accepted) => {
-                    drop(place);
-                    let accepted = course.end_of(accepted).await;
-                    course.answer(accepted, told, keyed.as_ref()).await
-                }
-                None => course.join_twin(keyed.as_ref(), &bytes).await,
-            }
-        }
-    };
-    let (complete, mut response) = answer?;
-    if let Some(applied) = prefer.applied(complete) {
-        response.headers_mut().insert("preference-applied", applied);
-    }
-    Ok(response)
-}
-
-/// One request on its way to its answer, and whether that is complete.
-struct Course<'a, C> {
-    state: &'a State,
-    contract: &'a C,
-    until: Instant,
-}
-
-type Answered = Result<(bool, Response), ApiError>;
-
-impl<C: Contract> Course<'_, C> {
-    /// The request was made before: its kept answer word for word, or its job as it is now.
-    async fn join(&self, keyed: &Keyed, known: Request, bytes: &[u8]) -> Answered {
-        let Self { state, contract, .. } = *self;
-        let job = known.job.map(|(id, _new)| id);
-        if let Some(kept) = known.answer {
-            let response = idempotency::replay(kept);
-            return Ok((true, self.delivered(job, response)));
-        }
-        let id = job.ok_or(ApiError::KeyInUse)?;
-        let row = timeout(state.settings.store_timeout, state.engine.get(id)).await??;
-        if !row.ok_or(ApiError::JobExpired)?.state.is_final() {
-            keyed.join()?;
-        }
-        let (_same_job, told) = contract.parse(bytes, true)?;
-        let accepted = self.end_of(id).await;
-        let (complete, response) = self.answer(accepted, told, Some(keyed)).await?;
-        Ok((complete, idempotency::replayed(response)))
-    }
-
-    /// Somebody was faster with the same key.
-    async fn join_twin(&self, keyed: Option<&Keyed>, bytes: &[u8]) -> Answered {
-        let keyed = keyed.ok_or(ApiError::KeyInUse)?;
-        let known = keyed.known(self.state).await?.ok_or(ApiError::KeyInUse)?;
-        self.join(keyed, known, bytes).await
-    }
-
-    async fn end_of(&self, id: Uuid) -> Accepted {
-        Accepted { id, row: accept::await_end(self.state, id, self.until).await }
-    }
-
-    async fn answer(&self, accepted: Accepted, told: C::Told, keyed: Option<&Keyed>) -> Answered {
-        let Accepted { id, row } = accepted;
-        let Some(row) = row.filter(|row| row.state.is_final()) else {
-            return Ok((false, self.contract.pending(told, id)));
-        };
-        failpoint::at("answer").await?;
-        let response = self.contract.complete(&row)?;
-        let response = match keyed {
-            Some(keyed) if is_kept(response.status()) => keyed.keep(self.state, response).await?,
-            _ => response,
-        };
-        Ok((true, self.delivered(Some(id), response)))
-    }
-
-    /// Has it noted, once the answer has left whole, that it did.
-    fn delivered(&self, job: Option<Uuid>, mut response: Response) -> Response {
-        if let (Some(lane), Some(id)) = (self.contract.delivers_in(), job) {
-            response.extensions_mut().insert(accept::delivery(self.state, &lane, id));
-        }
-        response
-    }
-}
-
-/// What has happened for good; an overload, a fault or a job under way has not.
-fn is_kept(status: StatusCode) -> bool {
-    let passing = [StatusCode::ACCEPTED, StatusCode::TOO_MANY_REQUESTS];
-    !status.is_server_error() && !passing.contains(&status)
 }

@@ -4,33 +4,26 @@
 pub(crate) mod conflicts;
 mod described;
 pub(crate) mod history;
-mod known;
+mod intake;
 pub(crate) mod resolve;
 mod shown;
-mod taken;
 
 pub(crate) use described::{PushAnswer, PushBody};
 
-use crate::auth::Caller;
-use crate::error::{ApiError, Limit};
+use crate::contract::{self, Asked};
+use crate::error::ApiError;
 use crate::gate;
-use crate::idempotency::Keyed;
-use crate::prefer::Prefer;
 use crate::server::Peer;
 use crate::trace::Trace;
-use crate::{Route, State, accept, body};
+use crate::{Route, State};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State as FromState;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use jobs::Job;
-use jobs::kinds::ApplyPushBatch;
+use intake::Push;
 use records::keys;
-use records::push::{Batch, BatchError, ClockOffset, MAX_BYTES};
-use records::requests;
-use tokio::time::Instant;
 
 const PUSH: &str = "/api/v1/sync/push";
 
@@ -78,74 +71,19 @@ pub(crate) async fn push(
     body: Body,
 ) -> Response {
     let (pass, caller) = gate::enter(&state, peer, &headers, Some(&[keys::PUSH]), PUSH).await;
-    let answer = async { take_in(&state, &caller?, &trace, &headers, body).await };
+    let answer = async {
+        let caller = caller?;
+        let site = caller.site().ok_or(ApiError::Forbidden)?;
+        let push = Push { site, client_time: client_time(&headers)? };
+        let principal = caller.principal();
+        let asked = Asked { principal: &principal, headers: &headers, trace: &trace };
+        contract::take_in(&state, &push, asked, body).await
+    };
     pass.leave(answer.await)
 }
 
-/// A request that has been read.
-struct Asked<'a> {
-    state: &'a State,
-    site: i64,
-    batch: uuid::Uuid,
-    fingerprint: Vec<u8>,
-    keyed: Option<Keyed>,
-    prefer: Prefer,
-    /// How long to wait for the end.
-    until: Instant,
-}
-
-async fn take_in(
-    state: &State,
-    caller: &Caller,
-    trace: &Trace,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let site = caller.site().ok_or(ApiError::Forbidden)?;
-    let principal = caller.principal();
-    let place = accept::admit(state, &principal).await?;
-    check_type(headers)?;
-    let bytes = body::read_at_most(headers, body, &state.settings, MAX_BYTES).await?;
-    let (received, prefer) = (queue::clock::now(), Prefer::of(headers, state.settings.wait_max));
-    let until = Instant::now() + prefer.patience(state.settings.wait);
-    let batch = Batch::parse(&bytes)?;
-    if batch.site_id.is_some_and(|named| named != site) {
-        return Err(ApiError::Forbidden);
-    }
-    let offset = clock_offset(headers, received)?;
-    let route = "POST /api/v1/sync/push";
-    let asked = Asked {
-        state,
-        site,
-        batch: batch.batch_id,
-        fingerprint: requests::fingerprint(&[], &bytes),
-        keyed: Keyed::of(headers, &principal, route, &[], &bytes)?,
-        prefer,
-        until,
-    };
-    if let Some(known) = known::find(&asked).await? {
-        drop(place);
-        return known::answer(&asked, known).await;
-    }
-    let mut job = ApplyPushBatch::new(site, batch, received, offset).into_new();
-    job.principal = Some(principal);
-    job.trace = Some(trace.to_string());
-    taken::accept(&asked, job, place).await
-}
-
-/// JSON, and said to be (D-19).
-fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    if body::content_types(headers).next().is_none() {
-        return Err(ApiError::UnsupportedType);
-    }
-    body::check_json(headers)
-}
-
-/// How wrong the client's clock is, if it says what time it is (D-22).
-fn clock_offset(
-    headers: &HeaderMap,
-    received: DateTime<Utc>,
-) -> Result<Option<ClockOffset>, ApiError> {
+/// What time it is at the client, if it says so (D-22).
+fn client_time(headers: &HeaderMap) -> Result<Option<DateTime<Utc>>, ApiError> {
     let wrong = || ApiError::Invalid("X-Client-Time: one instant as RFC 3339 has it".to_owned());
     let mut values = headers.get_all("x-client-time").iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -153,20 +91,6 @@ fn clock_offset(
         return Err(wrong());
     }
     let text = value.to_str().map_err(|_not_text| wrong())?.trim();
-    let client = DateTime::parse_from_rfc3339(text).map_err(|_no_instant| wrong())?;
-    Ok(Some(ClockOffset::of(client.into(), received)))
-}
-
-impl From<BatchError> for ApiError {
-    fn from(error: BatchError) -> Self {
-        match error {
-            BatchError::TooDeep { max } => Self::TooLarge(Limit::Depth(max)),
-            BatchError::TooManyEntities { max } => Self::TooLarge(Limit::Entities(max)),
-            old @ BatchError::SchemaTooOld { .. } => Self::SchemaTooOld(old),
-            new @ BatchError::SchemaTooNew { .. } => Self::SchemaTooNew(new),
-            wrong @ (BatchError::NotJson | BatchError::Invalid(_)) => {
-                Self::Invalid(wrong.to_string())
-            }
-        }
-    }
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_no_instant| wrong())?;
+    Ok(Some(time.to_utc()))
 }

@@ -103,7 +103,7 @@ impl Contract for Sync {
     }
 
     /// Every sale accounted for.
-    fn complete(&self, row: &JobRow) -> Result<Response, ApiError> {
+    async fn complete(&self, _state: &State, row: JobRow) -> Result<Response, ApiError> {
         let (queue::State::Done, Some(result)) = (row.state, &row.result) else {
             tracing::error!(job.id = %row.id, job.state = row.state.as_str(), "a sales job has no result");
             return Err(ApiError::Internal(None));
@@ -115,12 +115,18 @@ impl Contract for Sync {
     }
 
     /// The client keeps its sales and asks again.
-    fn pending(&self, sales: usize, id: Uuid) -> Response {
+    async fn pending(
+        &self,
+        _state: &State,
+        sales: &usize,
+        id: Uuid,
+        _row: Option<&JobRow>,
+    ) -> Result<Response, ApiError> {
         let job = format!("/api/v1/jobs/{id}");
         let Till { terminal, boutique } = &self.till;
-        let body = answer::pending(boutique, &terminal.nom, sales, job.clone());
+        let body = answer::pending(boutique, &terminal.nom, *sales, job.clone());
         let headers = [(header::LOCATION, job), (header::RETRY_AFTER, "2".to_owned())];
-        (StatusCode::ACCEPTED, headers, Json(body)).into_response()
+        Ok((StatusCode::ACCEPTED, headers, Json(body)).into_response())
     }
 
     fn delivers_in(&self) -> Option<String> {

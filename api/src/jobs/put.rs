@@ -5,6 +5,7 @@
 use super::operation::Operation;
 use super::spec::{ENVELOPE_BYTES, JobSpec};
 use super::{JOB, JOBS, PathText, act, sees, show, stream};
+use crate::accept::Taken;
 use crate::auth::{self, Caller};
 use crate::error::{ApiError, Limit};
 use crate::idempotency::{self, Keyed};
@@ -20,7 +21,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use queue::{Enqueued, NewJob};
 use records::requests::Request;
-use std::slice;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -174,23 +174,22 @@ async fn put(asked: &Asked<'_>, spec: JobSpec, keyed: Option<Keyed>) -> Result<R
     let Asked { state, caller, headers, .. } = *asked;
     let Some(keyed) = keyed else {
         let job = new_job(asked, spec).await?;
-        let enqueue = state.engine.enqueue(slice::from_ref(&job));
-        let enqueued = timeout(accept::write_patience(state), enqueue).await??;
-        return answer(state, caller, headers, accept::first(&enqueued, &job)).await;
+        let enqueued = accept::alone(state, &job).await?;
+        return answer(state, caller, headers, enqueued).await;
     };
     // Known keys are answered also when no more is taken: they cost little and end retries.
     if let Some(known) = keyed.known(state).await? {
         return join(asked, &keyed, known).await;
     }
     let job = new_job(asked, spec).await?;
-    let enqueue = accept::once(state, &keyed, &job);
-    match timeout(accept::write_patience(state), enqueue).await?? {
-        Some(enqueued) => {
+    match accept::together(state, &job, Some(&keyed), &accept::Nothing).await? {
+        Taken::New(enqueued) => {
             let shown = answer(state, caller, headers, enqueued).await?;
             keep(state, &keyed, shown).await
         }
+        Taken::Refused(error) => Err(error),
         // Somebody was faster with the same key.
-        None => match keyed.known(state).await? {
+        Taken::Known => match keyed.known(state).await? {
             Some(known) => join(asked, &keyed, known).await,
             None => Err(ApiError::KeyInUse),
         },

@@ -2,11 +2,12 @@
 //! it, or after a while with how far it has come (C-23); whoever asks meanwhile joins that job.
 
 use super::{Asker, Pending, RUN, accepted, enter, host};
+use crate::contract::{self, Asked, Contract};
 use crate::error::{ApiError, Problem};
-use crate::prefer::Prefer;
 use crate::server::Peer;
 use crate::trace::Trace;
-use crate::{State, accept};
+use crate::{Settings, State};
+use axum::body::Body;
 use axum::extract::State as FromState;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -14,10 +15,13 @@ use axum::{Extension, Json};
 use jobs::Job;
 use jobs::kinds::TransferToNas;
 use jobs::kinds::transfer_to_nas::Report;
-use records::documents::counts;
+use queue::{JobRow, NewJob};
+use records::documents::{Viewer, counts};
 use serde::Serialize;
-use tokio::time::{Instant, timeout};
+use std::time::Duration;
+use tokio::time::timeout;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// The four members of R-001-24; with `statut` and `job` while it is going on.
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,6 +52,7 @@ impl Run {
     params(
         ("X-API-Key" = Option<String>, Header, description = "a key with `nas` or `admin`, unless `nas.public`"),
         ("Prefer" = Option<String>, Header, description = "`wait=n` (at most 25) or `respond-async`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "8 to 255 characters, kept 7 days: the same request again gives the same answer word for word"),
     ),
     responses(
         (status = 200, description = "what became of each", body = Run),
@@ -55,9 +60,12 @@ impl Run {
         (status = 400, description = "no file server is configured", body = Problem),
         (status = 401, description = "no valid key", body = Problem),
         (status = 403, description = "the key lacks `nas`", body = Problem),
+        (status = 409, description = "`handling=strict`, and the first request with this key is not done", body = Problem),
+        (status = 410, description = "the key's job was removed before anybody read its answer", body = Problem),
+        (status = 422, description = "the key was used with another request, or is malformed", body = Problem),
         (status = 429, description = "too many requests, or too many unfinished ones", body = Problem),
         (status = 500, description = "the transfer ended without an outcome", body = Problem),
-        (status = 503, description = "the record cannot be reached; nothing was accepted", body = Problem),
+        (status = 503, description = "the record cannot be reached, or too much waits already; nothing was accepted", body = Problem),
     )
 )]
 pub(crate) async fn run(
@@ -65,53 +73,70 @@ pub(crate) async fn run(
     Extension(peer): Extension<Peer>,
     Extension(trace): Extension<Trace>,
     headers: HeaderMap,
+    body: Body,
 ) -> Response {
     let (pass, asker) = enter(&state, peer, &headers, RUN).await;
-    let prefer = Prefer::of(&headers, state.settings.wait_max);
     let answer = async {
-        let (complete, mut response) = transfer(&state, asker?, &trace, prefer).await?;
-        if let Some(applied) = prefer.applied(complete) {
-            response.headers_mut().insert("preference-applied", applied);
-        }
-        Ok::<_, ApiError>(response)
+        let Asker { viewer, principal } = asker?;
+        host(&state)?;
+        let asked = Asked { principal: &principal, headers: &headers, trace: &trace };
+        contract::take_in(&state, &Everything { viewer }, asked, body).await
     };
     pass.leave(answer.await)
 }
 
-async fn transfer(
-    state: &State,
-    asker: Asker,
-    trace: &Trace,
-    prefer: Prefer,
-) -> Result<(bool, Response), ApiError> {
-    host(state)?;
-    let counts = counts(state.engine.db(), &asker.viewer);
-    let counts = timeout(state.settings.store_timeout, counts).await??;
-    let waiting = u64::try_from(counts.total - counts.synced).unwrap_or_default();
-    if waiting == 0 {
-        return Ok((true, Json(Run::of(Report::default())).into_response()));
+/// All that is pending, as far as somebody sees it.
+struct Everything {
+    viewer: Viewer,
+}
+
+impl Everything {
+    async fn waiting(&self, state: &State) -> Result<u64, ApiError> {
+        let counts = counts(state.engine.db(), &self.viewer);
+        let counts = timeout(state.settings.store_timeout, counts).await??;
+        Ok(u64::try_from(counts.total - counts.synced).unwrap_or_default())
     }
-    let place = accept::admit(state, &asker.principal).await?;
-    let until = Instant::now() + prefer.patience(state.settings.nas.run_wait);
-    let viewer = asker.viewer.key().map(str::to_owned);
-    let mut job = TransferToNas { documents: None, viewer, single: false }.into_new();
-    job.principal = Some(asker.principal);
-    job.trace = Some(trace.to_string());
-    let run = accept::run_until(state, &job, place, until).await?;
-    let report = run.row.as_ref().map(Report::of).unwrap_or_default();
-    match run.row {
-        Some(row) if row.state == queue::State::Done => {
-            Ok((true, Json(Run::of(report)).into_response()))
-        }
-        Some(row) if row.state.is_final() => {
+}
+
+impl Contract for Everything {
+    const ROUTE: &'static str = "POST /api/v1/sync/run";
+    const QUEUE: &'static str = TransferToNas::QUEUE;
+    type Told = ();
+
+    fn wait(&self, settings: &Settings) -> Duration {
+        settings.nas.run_wait
+    }
+
+    /// The body says nothing: there is one thing to do.
+    fn parse(&self, _body: &[u8], _has_key: bool) -> Result<(NewJob, ()), ApiError> {
+        let viewer = self.viewer.key().map(str::to_owned);
+        Ok((TransferToNas { documents: None, viewer, single: false }.into_new(), ()))
+    }
+
+    async fn at_once(&self, state: &State) -> Result<Option<Response>, ApiError> {
+        let nothing = || Json(Run::of(Report::default())).into_response();
+        Ok((self.waiting(state).await? == 0).then(nothing))
+    }
+
+    async fn complete(&self, _state: &State, row: JobRow) -> Result<Response, ApiError> {
+        if row.state != queue::State::Done {
             tracing::error!(job.id = %row.id, job.state = row.state.as_str(), "a transfer has no outcome");
-            Err(ApiError::TransferBroken)
+            return Err(ApiError::TransferBroken);
         }
-        _ => {
-            // Until the job has looked, it is known here how many there are.
-            let total = if report.total == 0 { waiting } else { report.total };
-            let body = Run { total, pending: Some(Pending::of(run.id)), ..Run::of(report) };
-            Ok((false, accepted(run.id, &body)))
-        }
+        Ok(Json(Run::of(Report::of(&row))).into_response())
+    }
+
+    /// So far. Until the job has looked, it is known here how many there are.
+    async fn pending(
+        &self,
+        state: &State,
+        _told: &(),
+        id: Uuid,
+        row: Option<&JobRow>,
+    ) -> Result<Response, ApiError> {
+        let report = row.map(Report::of).unwrap_or_default();
+        let total = if report.total == 0 { self.waiting(state).await? } else { report.total };
+        let body = Run { total, pending: Some(Pending::of(id)), ..Run::of(report) };
+        Ok(accepted(id, &body))
     }
 }

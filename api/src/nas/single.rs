@@ -1,23 +1,26 @@
 //! `POST /api/v1/sync/document/{document_id}`: one document, also one that was sent before (C-27).
 
 use super::{Asker, DOCUMENT, Pending, Verdict, accepted, enter, host};
+use crate::State;
+use crate::accept::Begun;
+use crate::contract::{self, Asked, Contract};
 use crate::documents::id_of;
 use crate::error::{ApiError, Problem};
 use crate::jobs::PathText;
-use crate::prefer::Prefer;
 use crate::server::Peer;
 use crate::trace::Trace;
-use crate::{State, accept};
+use axum::body::Body;
 use axum::extract::State as FromState;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use db::Tx;
 use jobs::Job;
 use jobs::kinds::TransferToNas;
 use jobs::kinds::transfer_to_nas::Report;
-use queue::{JobRow, Unique};
-use records::documents::{request_in, texts};
-use tokio::time::{Instant, timeout};
+use queue::{JobRow, NewJob, Unique};
+use records::documents::{Viewer, request_in, texts};
+use uuid::Uuid;
 
 /// Sends one document.
 #[utoipa::path(
@@ -27,6 +30,7 @@ use tokio::time::{Instant, timeout};
         ("document_id" = i64, Path, description = "the document's id"),
         ("X-API-Key" = Option<String>, Header, description = "a key with `nas` or `admin`, unless `nas.public`"),
         ("Prefer" = Option<String>, Header, description = "`wait=n` (at most 25) or `respond-async`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "8 to 255 characters, kept 7 days: the same request again gives the same answer word for word"),
     ),
     responses(
         (status = 200, description = "whether it is on the file server now", body = Verdict),
@@ -35,9 +39,11 @@ use tokio::time::{Instant, timeout};
         (status = 401, description = "no valid key", body = Problem),
         (status = 403, description = "the key lacks `nas`", body = Problem),
         (status = 404, description = "no such document", body = Problem),
-        (status = 422, description = "the id is no integer", body = Problem),
+        (status = 409, description = "`handling=strict`, and the first request with this key is not done", body = Problem),
+        (status = 410, description = "the key's job was removed before anybody read its answer", body = Problem),
+        (status = 422, description = "the id is no integer, or the key was used with another request or is malformed", body = Problem),
         (status = 429, description = "too many requests, or too many unfinished ones", body = Problem),
-        (status = 503, description = "the record cannot be reached; nothing was accepted", body = Problem),
+        (status = 503, description = "the record cannot be reached, or too much waits already; nothing was accepted", body = Problem),
     )
 )]
 pub(crate) async fn single(
@@ -46,62 +52,67 @@ pub(crate) async fn single(
     Extension(trace): Extension<Trace>,
     id: PathText,
     headers: HeaderMap,
+    body: Body,
 ) -> Response {
     let (pass, asker) = enter(&state, peer, &headers, DOCUMENT).await;
-    let prefer = Prefer::of(&headers, state.settings.wait_max);
     let answer = async {
-        let asker = asker?;
+        let Asker { viewer, principal } = asker?;
         let host = host(&state)?;
-        let id = id_of(id)?;
-        let (complete, mut response) = transfer(&state, asker, id, host, &trace, prefer).await?;
-        if let Some(applied) = prefer.applied(complete) {
-            response.headers_mut().insert("preference-applied", applied);
-        }
-        Ok::<_, ApiError>(response)
+        let one = One { viewer, id: id_of(id)?, host };
+        let asked = Asked { principal: &principal, headers: &headers, trace: &trace };
+        contract::take_in(&state, &one, asked, body).await
     };
     pass.leave(answer.await)
 }
 
-async fn transfer(
-    state: &State,
-    asker: Asker,
+/// One document that somebody asks for.
+struct One<'a> {
+    viewer: Viewer,
     id: i64,
-    host: &str,
-    trace: &Trace,
-    prefer: Prefer,
-) -> Result<(bool, Response), ApiError> {
-    let place = accept::admit(state, &asker.principal).await?;
-    request(state, &asker, id).await?;
-    let until = Instant::now() + prefer.patience(state.settings.wait);
-    let viewer = asker.viewer.key().map(str::to_owned);
-    let mut job = TransferToNas { documents: Some(vec![id]), viewer, single: true }.into_new();
-    job.principal = Some(asker.principal);
-    job.trace = Some(trace.to_string());
-    // Asked for twice at once, it is sent once.
-    job.unique = Unique::WhileAlive(format!("document:{id}"));
-    let run = accept::run_until(state, &job, place, until).await?;
-    match run.row {
-        Some(row) if row.state.is_final() => {
-            Ok((true, Json(verdict(&row, id, host)).into_response()))
-        }
-        _ => {
-            let pending = Some(Pending::of(run.id));
-            let body = Verdict { pending, ..Verdict::new(false, texts::PENDING) };
-            Ok((false, accepted(run.id, &body)))
-        }
-    }
+    host: &'a str,
 }
 
-/// Notes that it was asked for; whoever does not see it is told that there is none.
-async fn request(state: &State, asker: &Asker, id: i64) -> Result<(), ApiError> {
-    let asking = async {
-        let mut tx = state.engine.db().begin().await?;
-        let is_there = request_in(&mut tx, id, &asker.viewer).await?;
-        tx.commit().await?;
-        Ok::<_, db::Error>(is_there)
-    };
-    let is_there = timeout(accept::write_patience(state), asking).await??;
-    if is_there { Ok(()) } else { Err(ApiError::UnknownDocument) }
+impl Contract for One<'_> {
+    const ROUTE: &'static str = "POST /api/v1/sync/document/{document_id}";
+    const QUEUE: &'static str = TransferToNas::QUEUE;
+    const BEGINS: bool = true;
+    type Told = ();
+
+    fn about(&self) -> Option<String> {
+        Some(self.id.to_string())
+    }
+
+    /// The body says nothing. Asked for twice at once, the document is sent once.
+    fn parse(&self, _body: &[u8], _has_key: bool) -> Result<(NewJob, ()), ApiError> {
+        let viewer = self.viewer.key().map(str::to_owned);
+        let documents = Some(vec![self.id]);
+        let mut job = TransferToNas { documents, viewer, single: true }.into_new();
+        job.unique = Unique::WhileAlive(format!("document:{}", self.id));
+        Ok((job, ()))
+    }
+
+    /// Notes that it was asked for; whoever does not see it is told that there is none.
+    async fn begin_in(&self, tx: &mut Tx, _told: &(), _job: &NewJob) -> Result<Begun, db::Error> {
+        Ok(match request_in(tx, self.id, &self.viewer).await? {
+            true => Begun::New,
+            false => Begun::Refused(ApiError::UnknownDocument),
+        })
+    }
+
+    async fn complete(&self, _state: &State, row: JobRow) -> Result<Response, ApiError> {
+        Ok(Json(verdict(&row, self.id, self.host)).into_response())
+    }
+
+    async fn pending(
+        &self,
+        _state: &State,
+        _told: &(),
+        id: Uuid,
+        _row: Option<&JobRow>,
+    ) -> Result<Response, ApiError> {
+        let pending = Some(Pending::of(id));
+        Ok(accepted(id, &Verdict { pending, ..Verdict::new(false, texts::PENDING) }))
+    }
 }
 
 fn verdict(row: &JobRow, id: i64, host: &str) -> Verdict {

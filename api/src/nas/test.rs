@@ -2,22 +2,24 @@
 //! a 200 (R-001-17).
 
 use super::{TEST, Verdict, enter};
+use crate::contract::{self, Asked, Contract};
 use crate::error::{ApiError, Problem};
+use crate::prefer::Prefer;
 use crate::server::Peer;
 use crate::trace::Trace;
-use crate::{State, accept};
+use crate::{Settings, State};
+use axum::body::Body;
 use axum::extract::State as FromState;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use chrono::TimeDelta;
 use jobs::Job;
 use jobs::kinds::TestNas;
 use jobs::kinds::test_nas::Diagnosis;
-use queue::JobRow;
+use queue::{JobRow, NewJob};
 use records::documents::texts;
 use std::time::Duration;
-use tokio::time::Instant;
+use uuid::Uuid;
 
 /// The job has 15 seconds (R-001-21) and a moment to be taken and to end.
 const PATIENCE: Duration = Duration::from_secs(16);
@@ -31,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(16);
         (status = 401, description = "no valid key", body = Problem),
         (status = 403, description = "the key lacks `nas`", body = Problem),
         (status = 429, description = "too many requests, or too many unfinished ones", body = Problem),
-        (status = 503, description = "the record cannot be reached", body = Problem),
+        (status = 503, description = "the record cannot be reached, or too much waits already", body = Problem),
     )
 )]
 pub(crate) async fn test(
@@ -39,26 +41,59 @@ pub(crate) async fn test(
     Extension(peer): Extension<Peer>,
     Extension(trace): Extension<Trace>,
     headers: HeaderMap,
+    body: Body,
 ) -> Response {
     let (pass, asker) = enter(&state, peer, &headers, TEST).await;
     let answer = async {
         let principal = asker?.principal;
         if !state.settings.nas.is_configured() {
-            return Ok(Verdict::new(false, texts::NOT_CONFIGURED_TEST));
+            let verdict = Verdict::new(false, texts::NOT_CONFIGURED_TEST);
+            return Ok(Json(verdict).into_response());
         }
-        let place = accept::admit(&state, &principal).await?;
-        let mut job = TestNas {}.into_new();
-        job.principal = Some(principal);
-        job.trace = Some(trace.to_string());
-        // Nobody waits for it any longer.
-        job.expires_at = Some(queue::clock::now() + PATIENCE_DELTA);
-        let accepted = accept::run_until(&state, &job, place, Instant::now() + PATIENCE).await?;
-        Ok::<_, ApiError>(verdict(accepted.row.as_ref()))
+        let asked = Asked { principal: &principal, headers: &headers, trace: &trace };
+        contract::take_in(&state, &Trial, asked, body).await
     };
-    pass.leave(answer.await.map(|verdict| Json(verdict).into_response()))
+    pass.leave(answer.await)
 }
 
-const PATIENCE_DELTA: TimeDelta = TimeDelta::seconds(16);
+/// A test of the connection.
+struct Trial;
+
+impl Contract for Trial {
+    const ROUTE: &'static str = "POST /api/v1/sync/test";
+    const QUEUE: &'static str = TestNas::QUEUE;
+    type Told = ();
+
+    /// Whoever would not wait would be told of a time-out that there was not.
+    fn prefer(&self, _headers: &HeaderMap, _settings: &Settings) -> Prefer {
+        Prefer::default()
+    }
+
+    fn wait(&self, _settings: &Settings) -> Duration {
+        PATIENCE
+    }
+
+    fn parse(&self, _body: &[u8], _has_key: bool) -> Result<(NewJob, ()), ApiError> {
+        let mut job = TestNas {}.into_new();
+        // Nobody waits for it any longer.
+        job.expires_at = Some(queue::clock::now() + PATIENCE);
+        Ok((job, ()))
+    }
+
+    async fn complete(&self, _state: &State, row: JobRow) -> Result<Response, ApiError> {
+        Ok(Json(verdict(Some(&row))).into_response())
+    }
+
+    async fn pending(
+        &self,
+        _state: &State,
+        _told: &(),
+        _id: Uuid,
+        row: Option<&JobRow>,
+    ) -> Result<Response, ApiError> {
+        Ok(Json(verdict(row)).into_response())
+    }
+}
 
 fn verdict(row: Option<&JobRow>) -> Verdict {
     let Some(row) = row.filter(|row| row.state.is_final()) else {

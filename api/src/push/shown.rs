@@ -1,11 +1,10 @@
 //! The answers of a batch: as its job wrote it, what can be said without one, or not yet.
 
-use super::Asked;
 use crate::State;
 use crate::error::ApiError;
+use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use db::failpoint;
 use jobs::kinds::ApplyPushBatch;
 use queue::JobRow;
 use records::push::{EntityResult, Mode, PushResult};
@@ -30,33 +29,19 @@ struct Pending<'a> {
     job: &'a str,
 }
 
-/// The answer with the job as it is now.
-pub(super) async fn job(
-    asked: &Asked<'_>,
-    id: Uuid,
-    row: Option<JobRow>,
-) -> Result<Response, ApiError> {
-    match row {
-        Some(row) if row.state.is_final() => ended(asked, row).await,
-        _ => Ok(pending(asked, id)),
-    }
-}
-
 /// The answer of a job that has its end.
-pub(super) async fn ended(asked: &Asked<'_>, row: JobRow) -> Result<Response, ApiError> {
-    failpoint::at("answer").await?;
+pub(super) async fn ended(state: &State, row: JobRow) -> Result<Response, ApiError> {
     match (row.state, row.result) {
-        (queue::State::Done, Some(result)) => complete(asked, result),
-        (state, _) => {
-            let result = unfinished(asked.state, row.id, state, &row.payload).await?;
-            let text = serde_json::to_string(&result).expect("an answer is plain data");
-            complete(asked, text)
+        (queue::State::Done, Some(result)) => complete(result),
+        (end, _) => {
+            let result = unfinished(state, row.id, end, &row.payload).await?;
+            complete(serde_json::to_string(&result).expect("an answer is plain data"))
         }
     }
 }
 
 /// An answer, word for word: 422 if nothing of an atomic batch was kept.
-pub(super) fn complete(asked: &Asked<'_>, text: String) -> Result<Response, ApiError> {
+pub(super) fn complete(text: String) -> Result<Response, ApiError> {
     let head: Head =
         serde_json::from_str(&text).map_err(|error| ApiError::Internal(Some(error.into())))?;
     let status = match (head.mode, head.status.as_str()) {
@@ -64,23 +49,15 @@ pub(super) fn complete(asked: &Asked<'_>, text: String) -> Result<Response, ApiE
         _ => StatusCode::OK,
     };
     let json = [(header::CONTENT_TYPE, "application/json")];
-    let mut response = (status, json, text).into_response();
-    if let Some(applied) = asked.prefer.applied(true) {
-        response.headers_mut().insert("preference-applied", applied);
-    }
-    Ok(response)
+    Ok((status, json, text).into_response())
 }
 
-fn pending(asked: &Asked<'_>, id: Uuid) -> Response {
+pub(super) fn pending(batch_id: Uuid, id: Uuid) -> Response {
     let job = format!("/api/v1/jobs/{id}");
-    let body = Pending { status: "pending", batch_id: asked.batch, results: [], job: &job };
-    let body = axum::Json(body).into_response();
+    let body = Json(Pending { status: "pending", batch_id, results: [], job: &job });
+    let body = body.into_response();
     let headers = [(header::LOCATION, job), (header::RETRY_AFTER, "2".to_owned())];
-    let mut response = (StatusCode::ACCEPTED, headers, body).into_response();
-    if let Some(applied) = asked.prefer.applied(false) {
-        response.headers_mut().insert("preference-applied", applied);
-    }
-    response
+    (StatusCode::ACCEPTED, headers, body).into_response()
 }
 
 /// A job that died or was ended by hand has no answer of its own (D-17): of an atomic batch nothing

@@ -8,6 +8,7 @@ mod contract;
 mod counts;
 mod documents;
 mod end_to_end;
+mod keys;
 mod room;
 mod scope;
 mod seed;
@@ -42,6 +43,9 @@ on_every_deployment! {
     contract::a_run_tells_what_became_of_each_document,
     contract::one_document_is_sent_and_may_be_sent_again,
     contract::ids_that_are_none_are_refused,
+    keys::a_run_with_a_key_is_answered_again,
+    keys::a_key_belongs_to_one_document,
+    keys::a_full_queue_takes_no_more_documents,
     waiting::a_run_that_takes_long_shows_how_far_it_is_and_is_joined,
     waiting::a_document_that_takes_long_is_pending,
     waiting::a_transfer_without_an_outcome_is_no_success,

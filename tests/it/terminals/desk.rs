@@ -46,7 +46,7 @@ pub(super) async fn a_delivery_lets_a_refused_sale_succeed(deployment: Deploymen
             ask(app, &["stock", "move", &article, &format!("--by={by}"), "--reason", reason]);
         assert_eq!(wrong.code, Some(2), "{wrong:?}");
     }
-    assert_eq!(ask(app, &["stock", "move", "7", "--by", "1", "--reason", "x"]).code, Some(3));
+    assert_eq!(ask(app, &["stock", "move", &shop, "--by", "1", "--reason", "x"]).code, Some(3));
     let listed = ask(app, &["stock", "list", "--shop", &shop, "--below", "1", "--json"]);
     let listed = json(&listed);
     assert_eq!((&listed[0]["id"], &listed[1]), (&json!(case.shop.a), &Value::Null), "{listed}");
