@@ -127,7 +127,8 @@ async fn take_in(
         drop(place);
         return known::answer(&asked, known).await;
     }
-    let mut job = ApplyPushBatch::new(site, batch, received, offset).into_new();
+    let job = ApplyPushBatch::new(site, batch, received, offset, &state.settings.push);
+    let mut job = job.into_new();
     job.principal = Some(principal);
     job.trace = Some(trace.to_string());
     taken::accept(&asked, job, place).await
