@@ -33,6 +33,7 @@ use records::requests;
 use tokio::time::Instant;
 
 const PUSH: &str = "/api/v1/sync/push";
+const ENTITIES: &str = "/api/v1/sync/entities";
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -42,6 +43,12 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post(resolve::RESOLVE, resolve::resolve),
         Route::get(history::VERSIONS, history::versions),
     ]
+}
+
+/// Whether the path is one of these.
+pub(crate) fn has(path: &str) -> bool {
+    let under = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+    path == PUSH || path == conflicts::CONFLICTS || under(conflicts::CONFLICTS) || under(ENTITIES)
 }
 
 /// Takes in a batch of one local server.

@@ -26,7 +26,6 @@ pub struct Conflict {
     pub base: Option<String>,
     pub server: Option<String>,
     pub server_rev: Option<i64>,
-    pub server_deleted: bool,
     pub client_op: String,
     pub client: Option<String>,
     pub client_updated_at: DateTime<Utc>,
@@ -55,18 +54,22 @@ macro_rules! select {
 }
 
 impl Conflict {
-    /// Names this state of it: another one when the server's row moved, the site repeated its
-    /// change, or somebody resolved it.
+    /// Names this state of it: the server's version (D-44), and another one also when the site
+    /// repeated its change or somebody resolved it.
     pub fn tag(&self) -> String {
-        let rev = self.server_rev.unwrap_or_default();
-        let deleted = if self.server_deleted { "d" } else { "" };
-        format!("\"{rev}{deleted}-{}-{}\"", self.seen, self.status)
+        let mut tag = self.server_rev.unwrap_or_default().to_string();
+        if self.seen > 1 {
+            tag.push_str(&format!("-{}", self.seen));
+        }
+        if !self.is_open() {
+            tag.push_str(&format!("-{}", self.status));
+        }
+        format!("\"{tag}\"")
     }
 
     /// As long as it is open, the server's side is what the server has now.
     pub(super) fn with_server(mut self, now: Option<&Stored>) -> Self {
         self.server_rev = now.map(|state| state.version);
-        self.server_deleted = now.is_some_and(|state| state.deleted);
         self.server = now.map(|state| state.content.json());
         self
     }
@@ -152,7 +155,6 @@ fn conflict(row: &Row) -> Result<Conflict, Error> {
         base: row.get("base")?,
         server: row.get("server_version")?,
         server_rev: row.get("server_rev")?,
-        server_deleted: false,
         client_op: row.get("client_op")?,
         client: row.get("client_version")?,
         client_updated_at: row.get("client_updated_at")?,

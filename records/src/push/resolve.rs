@@ -59,8 +59,8 @@ pub struct Decided<'a> {
     pub site: Option<i64>,
     pub id: Uuid,
     pub choice: &'a Choice,
-    /// The [`Conflict::tag`] that the caller has seen.
-    pub if_match: Option<&'a str>,
+    /// One of them has to be the [`Conflict::tag`], if there are any.
+    pub if_match: Option<&'a [&'a str]>,
     pub by: &'a str,
     pub at: DateTime<Utc>,
 }
@@ -145,7 +145,7 @@ async fn attempt(tx: &mut Tx, decided: &Decided<'_>) -> Result<Resolved, Stop> {
         return Err(Stop::Again);
     }
     let conflict = locked.with_server(chunk.row(&item));
-    if decided.if_match.is_some_and(|tag| tag != conflict.tag()) {
+    if decided.if_match.is_some_and(|tags| !tags.contains(&conflict.tag().as_str())) {
         return Ok(Resolved::Moved(conflict));
     }
     let Some(content) = wish else {

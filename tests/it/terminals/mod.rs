@@ -2,7 +2,7 @@
 //! device keys, policies and isolation, each case on all three deployments.
 
 mod faults;
-mod isolation;
+pub(crate) mod isolation;
 mod keys;
 mod look;
 mod poison;
