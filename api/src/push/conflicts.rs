@@ -160,11 +160,12 @@ pub(crate) async fn list(
     let Query(asked) = asked.map_err(|error| ApiError::Invalid(error.body_text()))?;
     let site = narrowed(scope, asked.site_id)?;
     let invalid = |text: &str| ApiError::Invalid(text.to_owned());
-    let status = asked.status.as_deref();
+    let status = asked.status.as_deref().filter(|word| !word.is_empty());
     if status.is_some_and(|word| !["open", "resolved", "superseded"].contains(&word)) {
         return Err(invalid("status: `open`, `resolved` or `superseded`"));
     }
-    let before = asked.cursor.as_deref().map(Uuid::try_parse).transpose();
+    let cursor = asked.cursor.as_deref().filter(|cursor| !cursor.is_empty());
+    let before = cursor.map(Uuid::try_parse).transpose();
     let before = before.map_err(|_| invalid("cursor: `next` of the page before"))?;
     let limit = asked.limit.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {

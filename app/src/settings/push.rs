@@ -4,10 +4,7 @@ use super::reader::Reader;
 use records::push::{Kind, Rule, Strategies, Strategy};
 
 pub(super) fn read(from: &mut Reader) -> Strategies {
-    Strategies {
-        ticket: rule(from, Kind::Ticket),
-        reception_line: rule(from, Kind::ReceptionLine),
-    }
+    Strategies { ticket: rule(from, Kind::Ticket), reception_line: rule(from, Kind::ReceptionLine) }
 }
 
 fn rule(from: &mut Reader, kind: Kind) -> Rule {

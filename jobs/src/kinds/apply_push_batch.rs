@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use db::failpoint;
 use queue::Progress;
 use records::push::{
-    Batch, ClockOffset, EntityResult, Mode, OnConflict, Origin, PushResult, apply_atomic,
-    Strategies, apply_each, batches, scope,
+    Batch, ClockOffset, EntityResult, Mode, OnConflict, Origin, PushResult, Strategies,
+    apply_atomic, apply_each, batches, scope,
 };
 use records::ventes::chunks;
 use serde::{Deserialize, Serialize};

@@ -29,16 +29,10 @@ pub struct Origin {
 }
 
 /// Around everything, and around one entity.
-static OUTER: Savepoint = Savepoint::new(
-    "SAVEPOINT lot",
-    "ROLLBACK TO SAVEPOINT lot",
-    "RELEASE SAVEPOINT lot",
-);
-static INNER: Savepoint = Savepoint::new(
-    "SAVEPOINT entite",
-    "ROLLBACK TO SAVEPOINT entite",
-    "RELEASE SAVEPOINT entite",
-);
+static OUTER: Savepoint =
+    Savepoint::new("SAVEPOINT lot", "ROLLBACK TO SAVEPOINT lot", "RELEASE SAVEPOINT lot");
+static INNER: Savepoint =
+    Savepoint::new("SAVEPOINT entite", "ROLLBACK TO SAVEPOINT entite", "RELEASE SAVEPOINT entite");
 
 struct Savepoint {
     set: Sql,

@@ -145,8 +145,7 @@ fn wanted(items: &[&Item], rows: &HashMap<Key, Stored>) -> Vec<Wanted> {
     let of = |item: &&Item| {
         let version = item.base_version.filter(|version| *version > 0)?;
         let row = rows.get(&(item.kind, item.id))?;
-        let wanted =
-            Wanted { entity_type: item.kind.as_str(), entity_id: item.id, version };
+        let wanted = Wanted { entity_type: item.kind.as_str(), entity_id: item.id, version };
         (version < row.version).then_some(wanted)
     };
     items.iter().filter_map(of).collect()

@@ -4,9 +4,9 @@ mod kept;
 
 pub(super) use kept::{Conflicts, Found};
 
+use super::KEPT_MS;
 use super::content::Kind;
 use super::scope;
-use super::KEPT_MS;
 use super::stored::{self, Stored};
 use chrono::{DateTime, Utc};
 use db::{Db, Error, Row, Sql, Tx, args};
@@ -172,7 +172,11 @@ fn conflict(row: &Row) -> Result<Conflict, Error> {
 }
 
 /// The open conflicts of the site's entities, locked in the order of their ids.
-pub(super) async fn of_entities(tx: &mut Tx, site: i64, ids: Vec<Uuid>) -> Result<Conflicts, Error> {
+pub(super) async fn of_entities(
+    tx: &mut Tx,
+    site: i64,
+    ids: Vec<Uuid>,
+) -> Result<Conflicts, Error> {
     static OPEN: Sql = Sql::both(
         "SELECT id, entity_type, entity_id FROM sync_conflicts WHERE site_id = $1 \
          AND entity_id = ANY($2) AND status = 'open' ORDER BY id {lock}",

@@ -27,7 +27,13 @@ impl Kind {
     pub fn members(self) -> &'static [&'static str] {
         match self {
             Self::ReceptionLine => &[
-                "ticket_id", "article_code", "designation", "quantite", "unite", "poids_kg", "recu_le",
+                "ticket_id",
+                "article_code",
+                "designation",
+                "quantite",
+                "unite",
+                "poids_kg",
+                "recu_le",
             ],
             Self::Ticket => &["numero", "statut", "ouvert_le", "ferme_le", "commentaire"],
         }

@@ -70,7 +70,8 @@ pub(super) fn decide(
         };
     };
     let knows_the_version = item.base_version == Some(server.version);
-    let contest = Contest { server, base, item, rule, server_is_newer: server.updated_at > effective };
+    let contest =
+        Contest { server, base, item, rule, server_is_newer: server.updated_at > effective };
     let Some(content) = &item.content else {
         return match () {
             () if server.deleted => Decision::Unchanged,
@@ -292,7 +293,10 @@ mod tests {
             // Without its base there is nothing to merge.
             if strategy == FieldMerge && state == live {
                 let alone = of(&row, None);
-                assert!(matches!(alone, Decision::Conflict(Conflict { verdict: None, .. })), "{case}");
+                assert!(
+                    matches!(alone, Decision::Conflict(Conflict { verdict: None, .. })),
+                    "{case}"
+                );
             }
             // Once more, it changes nothing more.
             if let Some(Verdict::Merge(merged)) = found {

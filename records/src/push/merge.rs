@@ -61,3 +61,75 @@ fn members(content: &Content) -> Map<String, Value> {
         _ => Map::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::push::content::{Content, Kind, Ticket};
+    use crate::push::decide::{Conflict, Decision, Verdict, decide};
+    use crate::push::item::Item;
+    use crate::push::stored::Stored;
+    use crate::push::strategy::{Rule, Strategy};
+    use chrono::{DateTime, TimeDelta, Utc};
+    use proptest::prelude::{Strategy as _, any, prop, prop_assert_eq, proptest};
+
+    fn content() -> impl proptest::strategy::Strategy<Value = Content> {
+        (0_u8..3, 0_u8..3).prop_map(|(numero, comment)| {
+            Content::Ticket(Ticket {
+                numero: numero.to_string(),
+                statut: "ouvert",
+                ouvert_le: DateTime::UNIX_EPOCH,
+                ferme_le: None,
+                commentaire: (comment > 0).then(|| comment.to_string()),
+            })
+        })
+    }
+
+    /// The row after the decision.
+    fn follow(
+        server: &Stored,
+        base: &Content,
+        item: &Item,
+        rule: &Rule,
+        at: DateTime<Utc>,
+    ) -> Stored {
+        let content = match decide(Some(server), Some(base), item, rule, at) {
+            Decision::Conflict(Conflict { verdict: Some(Verdict::Merge(content)), .. }) => {
+                Some(content)
+            }
+            Decision::Conflict(Conflict { verdict: Some(Verdict::Client), .. })
+            | Decision::Update
+            | Decision::Delete => item.content.clone(),
+            _ => return server.clone(),
+        };
+        let deleted = content.is_none();
+        Stored {
+            version: server.version + 1,
+            updated_at: server.updated_at.max(at),
+            deleted,
+            content: content.unwrap_or_else(|| server.content.clone()),
+        }
+    }
+
+    proptest! {
+        /// I-19, D-42: under every strategy an item that comes twice does what it does once.
+        #[test]
+        fn twice_is_once(
+            base in content(),
+            server in content(),
+            client in prop::option::weighted(0.8, content()),
+            (deleted, later) in (prop::bool::weighted(0.2), -2_i64..3),
+            (strategy, is_manual) in (0_usize..5, any::<bool>()),
+        ) {
+            let now: DateTime<Utc> = "2026-11-20T10:00:00Z".parse().expect("an instant");
+            let at = now + TimeDelta::seconds(later);
+            let manual_fields = is_manual.then(|| "numero".to_owned()).into_iter().collect();
+            let rule = Rule { strategy: Strategy::ALL[strategy], manual_fields };
+            let server = Stored { version: 3, updated_at: now, deleted, content: server };
+            let (kind, id) = (Kind::Ticket, uuid::Uuid::nil());
+            let item = Item { kind, id, content: client, updated_at: at, base_version: Some(1) };
+            let once = follow(&server, &base, &item, &rule, at);
+            let twice = follow(&once, &base, &item, &rule, at);
+            prop_assert_eq!(twice, once);
+        }
+    }
+}

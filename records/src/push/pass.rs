@@ -60,7 +60,8 @@ pub(super) async fn pass(
     entities: &[Entity<'_>],
     ends: impl Fn(&EntityResult) -> bool,
 ) -> Result<Vec<EntityResult>, Fault> {
-    let items: Vec<&Item> = entities.iter().filter_map(|entity| entity.read.as_ref().ok()).collect();
+    let items: Vec<&Item> =
+        entities.iter().filter_map(|entity| entity.read.as_ref().ok()).collect();
     let mut chunk = Chunk::load(tx, how.origin.site, &items).await?;
     let mut results = Vec::with_capacity(entities.len());
     for entity in entities {

@@ -60,7 +60,7 @@ pub(super) async fn only_a_site_s_own_key_may_push(deployment: Deployment) {
     site.close().await;
 }
 
-/// R-000-15, D-31, S-12, S-26: what prevents a verdict for each entity is a problem.
+/// R-000-15, D-31, C-55, S-12, S-26: what prevents a verdict for each entity is a problem.
 pub(super) async fn a_body_that_is_no_batch_is_refused_whole(deployment: Deployment) {
     let site = Site::open(deployment).await;
     let id = Uuid::now_v7();

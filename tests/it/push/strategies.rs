@@ -69,20 +69,57 @@ pub(super) async fn each_type_is_decided_by_its_strategy(deployment: Deployment)
     let settings = [["client_wins", "server_wins"], ["manual", "client_wins"]];
     let case = Case::open(deployment, &settings).await;
     let (t, a) = (Uuid::now_v7(), Uuid::now_v7());
-    for entity in [ticket(t, 10, "T"), ticket(t, 20, "U"), line(a, 10, None, "1"), line(a, 20, None, "2")] {
+    for entity in
+        [ticket(t, 10, "T"), ticket(t, 20, "U"), line(a, 10, None, "1"), line(a, 20, None, "2")]
+    {
         case.push(0, &entity).await;
     }
     let (none, server, client) = (json!(null), json!("server"), json!("client"));
     for (api, entity, outcome, strategy, resolution, by) in [
-        (0, ticket(t, 5, "V"), "conflict stale_update client", "client_wins", &client, "policy:client_wins"),
-        (0, based(line(a, 99, None, "3"), 1), "conflict version_mismatch server", "server_wins", &server, "policy:server_wins"),
-        (0, based(delete("reception_line", a, 99), 1), "conflict delete_vs_update server", "server_wins", &server, "policy:server_wins"),
+        (
+            0,
+            ticket(t, 5, "V"),
+            "conflict stale_update client",
+            "client_wins",
+            &client,
+            "policy:client_wins",
+        ),
+        (
+            0,
+            based(line(a, 99, None, "3"), 1),
+            "conflict version_mismatch server",
+            "server_wins",
+            &server,
+            "policy:server_wins",
+        ),
+        (
+            0,
+            based(delete("reception_line", a, 99), 1),
+            "conflict delete_vs_update server",
+            "server_wins",
+            &server,
+            "policy:server_wins",
+        ),
         (1, based(ticket(t, 99, "W"), 1), "conflict version_mismatch", "manual", &none, ""),
-        (1, based(line(a, 1, None, "4"), 1), "conflict version_mismatch client", "client_wins", &client, "policy:client_wins"),
+        (
+            1,
+            based(line(a, 1, None, "4"), 1),
+            "conflict version_mismatch client",
+            "client_wins",
+            &client,
+            "policy:client_wins",
+        ),
         // A deleted one comes back only if the client is right whatever happened.
         (0, based(delete("ticket", t, 99), 3), "deleted 4", "", &none, ""),
         (1, based(ticket(t, 99, "X"), 1), "conflict update_vs_delete", "manual", &none, ""),
-        (0, based(ticket(t, 99, "Y"), 1), "conflict update_vs_delete client", "client_wins", &client, "policy:client_wins"),
+        (
+            0,
+            based(ticket(t, 99, "Y"), 1),
+            "conflict update_vs_delete client",
+            "client_wins",
+            &client,
+            "policy:client_wins",
+        ),
         (0, based(closed(t, 100, "Y"), 5), "updated 6", "", &none, ""),
         (0, based(ticket(t, 200, "Z"), 1), "conflict ticket-closed", "client_wins", &none, ""),
         (1, delete("ticket", t, 200), "conflict ticket-closed", "manual", &none, ""),
@@ -92,11 +129,19 @@ pub(super) async fn each_type_is_decided_by_its_strategy(deployment: Deployment)
         if strategy.is_empty() {
             continue;
         }
-        assert_eq!((&kept["strategy"], &kept["resolution"]), (&json!(strategy), resolution), "{kept}");
+        assert_eq!(
+            (&kept["strategy"], &kept["resolution"]),
+            (&json!(strategy), resolution),
+            "{kept}"
+        );
         assert_eq!(kept["resolved_by"].as_str().unwrap_or_default(), by, "{kept}");
         let sent = &entity["data"];
         let member = if entity["type"] == "ticket" { "numero" } else { "quantite" };
-        assert_eq!((&kept["client"][member], kept["server"].is_object()), (&sent[member], true), "{kept}");
+        assert_eq!(
+            (&kept["client"][member], kept["server"].is_object()),
+            (&sent[member], true),
+            "{kept}"
+        );
     }
     assert_eq!(case.now("reception_line", a).await["data"]["quantite"], "4");
     assert_eq!(case.now("ticket", t).await["data"]["numero"], "Y");
@@ -104,15 +149,18 @@ pub(super) async fn each_type_is_decided_by_its_strategy(deployment: Deployment)
     let mut abort = batch("atomic", &[line(Uuid::now_v7(), 1, None, "1"), line(a, 1, None, "5")]);
     abort["on_conflict"] = json!("abort");
     let aborted = case.send(1, "wait=25", &abort).await;
-    assert_eq!((aborted.status, outcomes(&aborted)),
-               (422, vec!["rolled_back".to_owned(), "conflict stale_update".to_owned()]));
+    assert_eq!(
+        (aborted.status, outcomes(&aborted)),
+        (422, vec!["rolled_back".to_owned(), "conflict stale_update".to_owned()])
+    );
     case.db.close().await;
 }
 
 /// D-42, I-19: three-way, with the version that the client started from; quantities are for people,
 /// and so is what has no known start.
 pub(super) async fn members_are_merged_with_the_version_that_the_site_knew(deployment: Deployment) {
-    static FORGET: Sql = Sql::both("DELETE FROM entity_versions WHERE entity_id = $1 AND version = 1");
+    static FORGET: Sql =
+        Sql::both("DELETE FROM entity_versions WHERE entity_id = $1 AND version = 1");
     let case = Case::open(deployment, &[["field_merge", "field_merge"]]).await;
     let (t, a) = (Uuid::now_v7(), Uuid::now_v7());
     let of = |seconds, unit: &str, name: &str, quantity: &str| {
@@ -136,10 +184,17 @@ pub(super) async fn members_are_merged_with_the_version_that_the_site_knew(deplo
         assert_eq!(found, outcome, "{entity}");
         assert_eq!(kept["base"]["unite"], "kg", "{kept}");
         let now = case.now("reception_line", a).await["data"].clone();
-        assert_eq!((&now["unite"], &now["designation"], &now["quantite"]),
-                   (&json!(unit), &json!(name), &json!(quantity)), "{entity}");
+        assert_eq!(
+            (&now["unite"], &now["designation"], &now["quantite"]),
+            (&json!(unit), &json!(name), &json!(quantity)),
+            "{entity}"
+        );
         let is_merge = outcome.ends_with("merge");
-        assert_eq!((&kept["resolution"] == &merge, &kept["merged"]), (is_merge, if is_merge { &now } else { &none }), "{kept}");
+        assert_eq!(
+            (&kept["resolution"] == &merge, &kept["merged"]),
+            (is_merge, if is_merge { &now } else { &none }),
+            "{kept}"
+        );
     }
     // Without a version, or with one that is no longer kept, it is for a person.
     let (found, _) = case.push(0, &of(1, "kg", "Fer", "2")).await;
@@ -154,8 +209,10 @@ pub(super) async fn members_are_merged_with_the_version_that_the_site_knew(deplo
     let answer = case.send(0, "wait=25", &batch("per_entity", &all)).await;
     assert_eq!(outcomes(&answer), ["created 1", "updated 2", "conflict version_mismatch merge"]);
     let now = case.now("ticket", t).await;
-    assert_eq!((&now["version"], &now["data"]["numero"], &now["data"]["commentaire"]),
-               (&json!(3), &json!("U"), &json!("vu")));
+    assert_eq!(
+        (&now["version"], &now["data"]["numero"], &now["data"]["commentaire"]),
+        (&json!(3), &json!("U"), &json!("vu"))
+    );
     case.db.close().await;
 }
 
@@ -170,7 +227,9 @@ pub(super) async fn a_batch_keeps_the_strategies_of_its_acceptance(deployment: D
         assert_eq!(case.send(api, "wait=0", body).await.status, 202);
     }
     case.app.restart_worker(0);
-    for (body, expected) in [(&manual, "conflict stale_update"), (&later, "conflict stale_update server")] {
+    for (body, expected) in
+        [(&manual, "conflict stale_update"), (&later, "conflict stale_update server")]
+    {
         // Asked for elsewhere, it is the same batch.
         let answer = case.send(1, "wait=25", body).await;
         assert_eq!((answer.status, outcomes(&answer)), (200, vec![expected.to_owned()]));

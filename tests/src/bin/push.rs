@@ -5,7 +5,6 @@
 //! `cargo run --release -p tests --bin push` prints the table of `docs/benchmarks.md`.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-use chrono::Utc;
 use db::Db;
 use records::push::{Batch, Mode, Origin, Strategies, apply_atomic, apply_each};
 use serde_json::{Value, json};
@@ -72,7 +71,7 @@ async fn main() {
 
 /// Tickets and their lines; a later step changes them all.
 fn body(mode: &str, ids: &[Uuid], step: usize) -> Value {
-    let at = Utc::now() - chrono::TimeDelta::hours(1);
+    let at = queue::clock::now() - chrono::TimeDelta::hours(1);
     let entity = |(index, id): (usize, &Uuid)| {
         let (kind, data) = if index < TICKETS {
             let data = json!({"numero": format!("T-{index}-{step}"), "statut": "ouvert",
@@ -96,7 +95,8 @@ async fn send(app: &TestApp, body: &Value) -> Duration {
     let request = request.header("Prefer", "wait=25").json(body);
     let sent = Instant::now();
     loop {
-        let answer = request.try_clone().expect("a body in memory").send().await.expect("an answer");
+        let answer =
+            request.try_clone().expect("a body in memory").send().await.expect("an answer");
         let status = answer.status();
         let text = answer.text().await.expect("a whole answer");
         if status == 202 {
@@ -110,7 +110,13 @@ async fn send(app: &TestApp, body: &Value) -> Duration {
 /// Statements that applying the batch sends: each is one round trip.
 async fn count(db: &Db, mode: Mode, body: &Value) -> u64 {
     let batch = Batch::parse(body.to_string().as_bytes()).expect("a batch");
-    let origin = Origin { site: 1, job: Uuid::now_v7(), received: Utc::now(), offset: None, strategies: Strategies::default() };
+    let origin = Origin {
+        site: 1,
+        job: Uuid::now_v7(),
+        received: queue::clock::now(),
+        offset: None,
+        strategies: Strategies::default(),
+    };
     let before = STATEMENTS.load(Ordering::Relaxed);
     let chunk = if mode == Mode::Atomic { batch.entities.len() } else { 100 };
     for entities in batch.entities.chunks(chunk) {
