@@ -191,7 +191,7 @@ pub(super) async fn members_are_merged_with_the_version_that_the_site_knew(deplo
         );
         let is_merge = outcome.ends_with("merge");
         assert_eq!(
-            (&kept["resolution"] == &merge, &kept["merged"]),
+            (kept["resolution"] == merge, &kept["merged"]),
             (is_merge, if is_merge { &now } else { &none }),
             "{kept}"
         );
