@@ -3,7 +3,7 @@
 
 mod problem;
 
-pub(crate) use problem::{Problem, write};
+pub(crate) use problem::{PROBLEM, Problem, wants_problem, write};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -26,6 +26,7 @@ use intake::Push;
 use records::keys;
 
 const PUSH: &str = "/api/v1/sync/push";
+const ENTITIES: &str = "/api/v1/sync/entities";
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -35,6 +36,12 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::post(resolve::RESOLVE, resolve::resolve),
         Route::get(history::VERSIONS, history::versions),
     ]
+}
+
+/// Whether the path is one of these.
+pub(crate) fn has(path: &str) -> bool {
+    let under = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+    path == PUSH || path == conflicts::CONFLICTS || under(conflicts::CONFLICTS) || under(ENTITIES)
 }
 
 /// Takes in a batch of one local server.
@@ -74,7 +81,8 @@ pub(crate) async fn push(
     let answer = async {
         let caller = caller?;
         let site = caller.site().ok_or(ApiError::Forbidden)?;
-        let push = Push { site, client_time: client_time(&headers)? };
+        let strategies = &state.settings.push;
+        let push = Push { site, client_time: client_time(&headers)?, strategies };
         let principal = caller.principal();
         let asked = Asked { principal: &principal, headers: &headers, trace: &trace };
         contract::take_in(&state, &push, asked, body).await

@@ -1,5 +1,6 @@
 //! What configuration may change about the API.
 
+use records::push::Strategies;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub invoice_zone: chrono_tz::Tz,
     /// An article with at most so many in stock counts as low.
     pub low_stock: i64,
+    /// What is done about conflicts of source 000; batches take it along when they are accepted.
+    pub push: Strategies,
     /// Source 001.
     pub nas: Nas,
 }
@@ -118,6 +121,7 @@ impl Default for Settings {
             device_keys: false,
             invoice_zone: chrono_tz::Tz::UTC,
             low_stock: 5,
+            push: Strategies::default(),
             nas: Nas::default(),
         }
     }

@@ -193,6 +193,7 @@ fn api_state(
         device_keys: settings.terminals.device_keys,
         invoice_zone: settings.terminals.invoice_zone,
         low_stock: settings.terminals.low_stock,
+        push: settings.push.clone(),
         nas: api::Nas {
             host: settings.nas.host.clone(),
             has_user: settings.nas.user.is_some(),

@@ -6,6 +6,7 @@ mod gather;
 mod layers;
 mod nas;
 mod problem;
+mod push;
 mod queues;
 mod reader;
 mod rules;
@@ -38,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) terminals: Terminals,
     pub(crate) sales: records::ventes::Policy,
+    pub(crate) push: records::push::Strategies,
     pub(crate) log: Log,
     pub(crate) nas: Nas,
     pub(crate) schedules: Vec<Definition>,
@@ -164,6 +166,7 @@ impl Settings {
                 release_after: seconds(&mut from, "sales.release_after_seconds", 0, 604_800),
                 stock: from.parsed("sales.stock_policy", rules::stock_policy),
             },
+            push: push::read(&mut from),
             terminals: Terminals {
                 device_keys: from.parsed("sales.device_auth", rules::device_keys),
                 invoice_zone: from.parsed("sales.invoice_timezone", rules::zone),

@@ -8,5 +8,6 @@ pub mod keys;
 pub mod nas;
 pub mod push;
 pub mod requests;
+mod scope;
 pub mod seed;
 pub mod ventes;

@@ -15,8 +15,12 @@ mod decide;
 mod envelope;
 mod item;
 mod members;
+mod merge;
+mod pass;
 mod resolve;
+mod scope;
 mod stored;
+mod strategy;
 pub mod versions;
 
 pub use answer::{EntityError, EntityResult, PushResult, Status};
@@ -27,6 +31,8 @@ pub use envelope::{Batch, BatchError, Mode, OnConflict};
 pub use item::Item;
 pub use members::data_of;
 pub use resolve::{Choice, Decided, Resolved, resolve};
+pub use scope::scope;
+pub use strategy::{Rule, Strategies, Strategy};
 
 /// Entities in one batch, at the most (D-19).
 pub const MAX_ENTITIES: usize = 1_000;

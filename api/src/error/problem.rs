@@ -85,6 +85,8 @@ pub(crate) struct Problem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contract {
     Problem,
+    /// Source 000: none, but told as `application/json`, as every contract's.
+    Push,
     /// Source 002: `error` and `code`.
     Ventes,
     /// Source 001: `success` and `message` (C-21).
@@ -96,6 +98,7 @@ impl Contract {
         match path {
             path if path.starts_with("/api/v2/simple/") => Self::Ventes,
             path if crate::nas::has(path) => Self::Nas,
+            path if crate::push::has(path) => Self::Push,
             _ => Self::Problem,
         }
     }
@@ -114,13 +117,9 @@ pub(crate) fn write(response: Response, path: &str, accept: &HeaderMap, trace: &
         tracing::error!(causes = chain(source), "{error}");
     }
     let contract = Contract::of(path);
-    let wants_problem = accept
-        .get_all(header::ACCEPT)
-        .iter()
-        .any(|value| value.to_str().is_ok_and(|value| value.contains("application/problem+json")));
-    let content_type = match contract != Contract::Problem && !wants_problem {
+    let content_type = match contract != Contract::Problem && !wants_problem(accept) {
         true => "application/json",
-        false => "application/problem+json",
+        false => PROBLEM,
     };
     let body =
         serde_json::to_vec(&problem(&error, contract, trace)).expect("a problem is plain data");
@@ -128,6 +127,15 @@ pub(crate) fn write(response: Response, path: &str, accept: &HeaderMap, trace: &
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, body.into())
+}
+
+/// What a contract's refusals are called if the client asks for it.
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
+/// Whether `Accept` names it.
+pub(crate) fn wants_problem(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::ACCEPT).iter();
+    values.any(|value| value.to_str().is_ok_and(|value| value.contains(PROBLEM)))
 }
 
 fn problem(error: &ApiError, contract: Contract, trace: &Trace) -> Problem {

@@ -53,6 +53,7 @@ pub(crate) struct ConflictShown {
     /// `version_mismatch`, `stale_update`, `update_vs_delete`, `delete_vs_update`, `missing_base`
     /// or `ticket-closed`.
     kind: String,
+    /// Who was to be right: `lww`, `server_wins`, `client_wins`, `field_merge` or `manual`.
     strategy: String,
     /// `open`, `resolved` or `superseded`.
     status: String,
@@ -74,6 +75,9 @@ pub(crate) struct ConflictShown {
     /// Members in which the sides differed.
     #[schema(value_type = Vec<String>)]
     fields: Option<Box<RawValue>>,
+    /// What a merge made of both sides.
+    #[schema(value_type = Option<Object>)]
+    merged: Option<Box<RawValue>>,
     /// The entity's version after the decision.
     result_rev: Option<i64>,
     resolved_by: Option<String>,
@@ -104,6 +108,7 @@ impl From<Conflict> for ConflictShown {
             client: json(conflict.client),
             client_updated_at: conflict.client_updated_at,
             fields: json(Some(conflict.fields)),
+            merged: json(conflict.resolved_version),
             result_rev: conflict.result_rev,
             resolved_by: conflict.resolved_by,
             resolved_at: conflict.resolved_at,
@@ -155,11 +160,12 @@ pub(crate) async fn list(
     let Query(asked) = asked.map_err(|error| ApiError::Invalid(error.body_text()))?;
     let site = narrowed(scope, asked.site_id)?;
     let invalid = |text: &str| ApiError::Invalid(text.to_owned());
-    let status = asked.status.as_deref();
+    let status = asked.status.as_deref().filter(|word| !word.is_empty());
     if status.is_some_and(|word| !["open", "resolved", "superseded"].contains(&word)) {
         return Err(invalid("status: `open`, `resolved` or `superseded`"));
     }
-    let before = asked.cursor.as_deref().map(Uuid::try_parse).transpose();
+    let cursor = asked.cursor.as_deref().filter(|cursor| !cursor.is_empty());
+    let before = cursor.map(Uuid::try_parse).transpose();
     let before = before.map_err(|_| invalid("cursor: `next` of the page before"))?;
     let limit = asked.limit.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {

@@ -15,16 +15,18 @@ use db::Tx;
 use jobs::Job;
 use jobs::kinds::ApplyPushBatch;
 use queue::{JobRow, NewJob};
-use records::push::{Batch, BatchError, ClockOffset, MAX_BYTES, batches};
+use records::push::{Batch, BatchError, ClockOffset, MAX_BYTES, Strategies, batches};
 use records::requests;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 /// One site's request.
-pub(super) struct Push {
+pub(super) struct Push<'a> {
     pub(super) site: i64,
     /// What time it is there, if it says so (D-22).
     pub(super) client_time: Option<DateTime<Utc>>,
+    /// What is done about conflicts; the batch takes it along.
+    pub(super) strategies: &'a Strategies,
 }
 
 /// A batch by its name.
@@ -33,7 +35,7 @@ pub(super) struct Named {
     fingerprint: Vec<u8>,
 }
 
-impl Contract for Push {
+impl Contract for Push<'_> {
     const ROUTE: &'static str = "POST /api/v1/sync/push";
     const QUEUE: &'static str = ApplyPushBatch::QUEUE;
     const NAMED_BY_BODY: bool = true;
@@ -61,7 +63,7 @@ impl Contract for Push {
         let named = Named { batch: batch.batch_id, fingerprint };
         let received = queue::clock::now();
         let offset = self.client_time.map(|time| ClockOffset::of(time, received));
-        let job = ApplyPushBatch::new(self.site, batch, received, offset);
+        let job = ApplyPushBatch::new(self.site, batch, received, offset, self.strategies);
         Ok((job.into_new(), named))
     }
 

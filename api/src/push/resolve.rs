@@ -2,16 +2,16 @@
 //! version (D-44).
 
 use super::conflicts::{ConflictShown, id_of, scope, tagged};
-use crate::error::ApiError;
+use crate::error::{ApiError, PROBLEM, wants_problem};
 use crate::jobs::PathText;
 use crate::server::Peer;
 use crate::trace::Trace;
 use crate::{State, accept, body};
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State as FromState;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use records::push::conflicts::Conflict;
 use records::push::{Choice, Decided, Resolved};
 use records::requests;
@@ -84,19 +84,19 @@ pub(crate) async fn resolve(
         return Err(ApiError::Invalid("body: it nests too deeply".to_owned()));
     }
     let choice = choice(body::object(&bytes)?)?;
-    let if_match = headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default());
+    let if_match = if_match(&headers);
     let decided = Decided {
         site,
         id,
         choice: &choice,
-        if_match: if_match.map(str::trim).filter(|tag| *tag != "*"),
+        if_match: if_match.as_deref(),
         by: &caller.principal(),
         at: queue::clock::now(),
     };
     let resolving = records::push::resolve(state.engine.db(), &decided);
     match timeout(accept::write_patience(&state), resolving).await?? {
         Resolved::Done(conflict) => Ok(tagged(conflict)),
-        Resolved::Moved(conflict) => Ok(moved(conflict, &trace)),
+        Resolved::Moved(conflict) => Ok(moved(conflict, &headers, &trace)),
         Resolved::Already(_) => Err(ApiError::AlreadyResolved),
         Resolved::Closed => Err(ApiError::TicketClosed),
         Resolved::NotFound => Err(ApiError::NotFound),
@@ -119,7 +119,15 @@ fn choice(decision: Decision) -> Result<Choice, ApiError> {
     }
 }
 
-fn moved(conflict: Conflict, trace: &Trace) -> Response {
+/// The tags of which one has to be the conflict's; `None` if any will do.
+fn if_match(headers: &HeaderMap) -> Option<Vec<&str>> {
+    let values: Vec<_> = headers.get_all(header::IF_MATCH).iter().collect();
+    let texts = values.iter().flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    let tags: Vec<_> = texts.map(str::trim).collect();
+    (!values.is_empty() && !tags.contains(&"*")).then_some(tags)
+}
+
+fn moved(conflict: Conflict, headers: &HeaderMap, trace: &Trace) -> Response {
     let tag = conflict.tag();
     let body = Moved {
         r#type: "urn:relais:problem:conflict-moved",
@@ -130,11 +138,8 @@ fn moved(conflict: Conflict, trace: &Trace) -> Response {
         instance: format!("urn:relais:request:{}", trace.id),
         conflict: ConflictShown::from(conflict),
     };
-    let problem = [(header::CONTENT_TYPE, "application/problem+json")];
-    let tag = [(header::ETAG, tag)];
-    let mut response = (StatusCode::PRECONDITION_FAILED, tag, Json(body)).into_response();
-    response
-        .headers_mut()
-        .extend(problem.map(|(name, value)| (name, axum::http::HeaderValue::from_static(value))));
-    response
+    let content_type = if wants_problem(headers) { PROBLEM } else { "application/json" };
+    let headers = [(header::ETAG, tag), (header::CONTENT_TYPE, content_type.to_owned())];
+    let text = serde_json::to_string(&body).expect("a conflict is plain data");
+    (StatusCode::PRECONDITION_FAILED, headers, text).into_response()
 }

@@ -48,6 +48,8 @@ fn the_compiled_in_defaults_are_allowed() {
     let queues: Vec<_> = settings.worker.queues.iter().map(|(name, n)| (&**name, *n)).collect();
     assert_eq!(queues, [("records", 8), ("nas", 4), ("nas_test", 2), ("upkeep", 1)]);
     assert_eq!(settings.log.format, Format::Auto);
+    assert!(settings.push.is_standard());
+    assert_eq!(settings.push.reception_line.manual_fields, ["quantite", "poids_kg"]);
     let schedules: Vec<_> = settings.schedules.iter().map(|each| each.name.as_str()).collect();
     assert_eq!(schedules, ["prune_jobs", "verify_stock"]);
     assert_eq!(settings.schedules[0].payload, "{}");
@@ -111,12 +113,14 @@ fn every_wrong_setting_is_named_at_once_with_value_source_and_what_is_allowed() 
 
 #[test]
 fn one_wrong_setting_is_refused_with_a_sentence() {
-    let cases: [(Sources, &str); 16] = [
+    let cases: [(Sources, &str); 18] = [
         (from_environment(&[("REDIS_URL", "redis://h")]), "an SQLite file is open on one only"),
         (from_environment(&[("REDIS_URL", "http://h")]), "`redis.url` is `http://h`"),
         (from_environment(&[("DATABASE_URL", "sqlite:///no/such/x.db")]), "folder that exists"),
         (from_environment(&[("RELAIS_WORKER_QUEUES", "record")]), "no kind of job waits in"),
         (from_environment(&[("RELAIS_LIMITS_BODY_BYTES", "50000000")]), "but never queued"),
+        (from_environment(&[("RELAIS_PUSH_TICKET_STRATEGY", "merge")]), "client_wins, field_merge"),
+        (from_file("[push]\nticket_manual_fields = 'quantite'"), "some of numero, statut"),
         (from_environment(&[("RELAIS_SCHEDULE_X_CRON", "x")]), "schedules are set in a file"),
         (from_file("[schedule.x]\nkind = 'probe'"), "`schedule.x.cron` is missing"),
         (from_file("[schedule.prune_jobs]\nkind = 'prune'"), "probe, prune_jobs"),

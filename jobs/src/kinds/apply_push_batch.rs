@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use db::failpoint;
 use queue::Progress;
 use records::push::{
-    Batch, ClockOffset, EntityResult, Mode, OnConflict, Origin, PushResult, apply_atomic,
-    apply_each, batches,
+    Batch, ClockOffset, EntityResult, Mode, OnConflict, Origin, PushResult, Strategies,
+    apply_atomic, apply_each, batches, scope,
 };
 use records::ventes::chunks;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,10 @@ pub struct ApplyPushBatch {
     /// How wrong the site's clock is, in milliseconds, if it said what time it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decalage: Option<ClockOffset>,
+    /// What is done about conflicts: as configured when it was accepted, so that every attempt, by
+    /// whichever worker, decides alike (I-19). Absent: what nobody configured.
+    #[serde(default, skip_serializing_if = "Strategies::is_standard")]
+    pub strategies: Strategies,
     /// Every entity exactly as it was sent.
     pub entites: Vec<Box<RawValue>>,
 }
@@ -50,6 +54,7 @@ impl ApplyPushBatch {
         batch: Batch,
         recue_le: DateTime<Utc>,
         decalage: Option<ClockOffset>,
+        strategies: &Strategies,
     ) -> Self {
         Self {
             site_id: site,
@@ -58,6 +63,7 @@ impl ApplyPushBatch {
             on_conflict: batch.on_conflict,
             recue_le,
             decalage,
+            strategies: strategies.clone(),
             entites: batch.entities,
         }
     }
@@ -68,6 +74,7 @@ impl ApplyPushBatch {
             job: cx.job.ticket.id,
             received: self.recue_le,
             offset: self.decalage,
+            strategies: self.strategies.clone(),
         }
     }
 
@@ -76,6 +83,7 @@ impl ApplyPushBatch {
         let mut tx = cx.db().begin().await?;
         let total = count(self.entites.len());
         cx.hold_in(&mut tx, Some(Progress { done: total, total })).await?;
+        scope(&mut tx, self.site_id).await?;
         let origin = self.origin(cx);
         let results = apply_atomic(&mut tx, &origin, self.on_conflict, &self.entites).await?;
         let result = PushResult::of(self.batch_id, self.mode, self.on_conflict, results);
@@ -105,6 +113,7 @@ impl ApplyPushBatch {
         // Seen by others once this transaction has committed, and true by then.
         let progress = Progress { done: count(end), total: count(total) };
         cx.hold_in(&mut tx, Some(progress)).await?;
+        scope(&mut tx, self.site_id).await?;
         let applied = match step {
             Step::SetAside => vec![EntityResult::poison(first, &entities[0])],
             Step::Apply(_) => {
@@ -202,7 +211,7 @@ impl Job for ApplyPushBatch {
 mod tests {
     use super::ApplyPushBatch;
     use crate::{Catalog, Job};
-    use records::push::Batch;
+    use records::push::{Batch, Strategies};
 
     #[test]
     fn a_payload_keeps_every_entity_as_it_was_sent() {
@@ -212,7 +221,8 @@ mod tests {
         );
         let batch = Batch::parse(body.as_bytes()).expect("a batch");
         let received = "2026-11-20T10:00:00Z".parse().expect("an instant");
-        let new = ApplyPushBatch::new(7, batch, received, None).into_new();
+        let new = ApplyPushBatch::new(7, batch, received, None, &Strategies::default()).into_new();
+        assert!(!new.payload.contains("strategies"), "{}", new.payload);
         assert!(new.payload.contains(entity), "{}", new.payload);
         assert_eq!(new.lane.as_deref(), Some("site:7"));
         let read: ApplyPushBatch = serde_json::from_str(&new.payload).expect("its own payload");

@@ -3,13 +3,12 @@
 //! Only a failure that may pass by itself ends a call with an error, so that the transaction is
 //! tried again; everything else is the answer of an entity.
 
+use super::OnConflict;
 use super::answer::{EntityError, EntityResult, Status};
-use super::chunk::{Chunk, Stop, is_transient};
-use super::clock::{ClockOffset, effective};
-use super::conflicts::{self, Found};
-use super::decide::{Decision, decide};
-use super::item::{Item, Label};
-use super::{OnConflict, stored};
+use super::clock::ClockOffset;
+use super::item::Item;
+use super::pass::{Entity, Fault, How, pass};
+use super::strategy::Strategies;
 use chrono::{DateTime, Utc};
 use db::{Error, Sql, Tx};
 use serde_json::value::RawValue;
@@ -25,13 +24,41 @@ pub struct Origin {
     pub received: DateTime<Utc>,
     /// How wrong the site's clock is, if it says what time it is.
     pub offset: Option<ClockOffset>,
+    /// Those in force when it was accepted.
+    pub strategies: Strategies,
 }
 
-static SAVEPOINT: Sql = Sql::both("SAVEPOINT entite");
-static ROLLBACK: Sql = Sql::both("ROLLBACK TO SAVEPOINT entite");
-static RELEASE: Sql = Sql::both("RELEASE SAVEPOINT entite");
+/// Around everything, and around one entity.
+static OUTER: Savepoint =
+    Savepoint::new("SAVEPOINT lot", "ROLLBACK TO SAVEPOINT lot", "RELEASE SAVEPOINT lot");
+static INNER: Savepoint =
+    Savepoint::new("SAVEPOINT entite", "ROLLBACK TO SAVEPOINT entite", "RELEASE SAVEPOINT entite");
 
-type Read = Result<Item, Vec<EntityError>>;
+struct Savepoint {
+    set: Sql,
+    undo: Sql,
+    release: Sql,
+}
+
+impl Savepoint {
+    const fn new(set: &'static str, undo: &'static str, release: &'static str) -> Self {
+        Self { set: Sql::both(set), undo: Sql::both(undo), release: Sql::both(release) }
+    }
+
+    async fn set(&'static self, tx: &mut Tx) -> Result<(), Error> {
+        tx.execute(&self.set, Vec::new()).await.map(drop)
+    }
+
+    /// Leaves it, with what was written since unless that is to be undone.
+    async fn leave(&'static self, tx: &mut Tx, undo: bool) -> Result<(), Error> {
+        if undo {
+            tx.execute(&self.undo, Vec::new()).await?;
+        }
+        tx.execute(&self.release, Vec::new()).await.map(drop)
+    }
+}
+
+pub(super) type Read = Result<Item, Vec<EntityError>>;
 
 /// Reads every entity of a batch before anything is written (R-000-15). In an atomic batch an
 /// entity may be there once: which of two would be meant is not guessed (D-31).
@@ -67,33 +94,30 @@ pub async fn apply_atomic(
     if read.iter().any(Result::is_err) {
         return Ok(refused(entities, read));
     }
-    let items: Vec<Item> = read.into_iter().flatten().collect();
-    let refs: Vec<&Item> = items.iter().collect();
-    tx.execute(&SAVEPOINT, Vec::new()).await?;
-    let mut chunk = Chunk::load(tx, origin, on_conflict, &refs).await?;
-    let mut results = Vec::with_capacity(items.len());
-    for (index, (item, raw)) in items.iter().zip(entities).enumerate() {
-        let culprit = match chunk.apply(tx, index, Label::of(raw), item).await {
-            Ok(result) if ends_batch(&result, on_conflict) => result,
-            Ok(result) => {
-                results.push(result);
-                continue;
-            }
-            Err(Stop::Db(error)) if is_transient(&error) => return Err(error),
-            Err(stop) => failed(origin, index, raw, stop),
-        };
-        tx.execute(&ROLLBACK, Vec::new()).await?;
-        let culprit = keep_again(tx, origin, item, culprit).await?;
-        results = rolled_back(entities);
-        results[index] = culprit;
-        break;
-    }
-    tx.execute(&RELEASE, Vec::new()).await?;
-    Ok(results)
-}
-
-fn ends_batch(result: &EntityResult, on_conflict: OnConflict) -> bool {
-    on_conflict == OnConflict::Abort && result.status == Status::Conflict
+    let ends = |result: &EntityResult| match result.status {
+        Status::Failed => true,
+        Status::Conflict => on_conflict == OnConflict::Abort,
+        _ => false,
+    };
+    let how = How { origin, on_conflict };
+    let batch = listed(entities, &read, 0);
+    OUTER.set(tx).await?;
+    let results = all(tx, how, &batch, ends).await?;
+    let Some(culprit) = results.last().filter(|last| ends(last)) else {
+        OUTER.leave(tx, false).await?;
+        return Ok(results);
+    };
+    OUTER.leave(tx, true).await?;
+    let place = culprit.index;
+    let mut told: Vec<_> =
+        batch.iter().map(|entity| EntityResult::rolled_back(entity.place, entity.raw)).collect();
+    told[place] = match culprit.status {
+        // It is to be kept, though nothing of the batch is (I-9, I-10). It is the same by itself: an
+        // atomic batch has each entity once, so none before this one had a part in it.
+        Status::Conflict => alone(tx, how, &batch[place]).await?,
+        _ => culprit.clone(),
+    };
+    Ok(told)
 }
 
 fn refused(entities: &[Box<RawValue>], read: Vec<Read>) -> Vec<EntityResult> {
@@ -104,38 +128,8 @@ fn refused(entities: &[Box<RawValue>], read: Vec<Read>) -> Vec<EntityResult> {
     results.collect()
 }
 
-fn rolled_back(entities: &[Box<RawValue>]) -> Vec<EntityResult> {
-    let all = entities.iter().enumerate();
-    all.map(|(index, raw)| EntityResult::rolled_back(index, raw)).collect()
-}
-
-/// The conflict that ended a batch was undone with it, but is to be kept (I-9, I-10). It is the same
-/// again: an atomic batch has each entity once, so none before this one had a part in it.
-async fn keep_again(
-    tx: &mut Tx,
-    origin: &Origin,
-    item: &Item,
-    mut culprit: EntityResult,
-) -> Result<EntityResult, Error> {
-    if culprit.status != Status::Conflict {
-        return Ok(culprit);
-    }
-    let rows = stored::load(tx, origin.site, item.kind, vec![item.id]).await?;
-    let server = rows.get(&item.id);
-    let (at, _) = effective(item.updated_at, origin.offset, origin.received);
-    if let Decision::Conflict(conflict) = decide(server, item, at) {
-        let (site, kind) = (origin.site, conflict.kind);
-        let found = Found { site, kind, item, updated_at: at, server };
-        let id = conflicts::keep(tx, &found, None).await?;
-        if let Some(told) = &mut culprit.conflict {
-            told.id = id;
-        }
-    }
-    Ok(culprit)
-}
-
 /// Applies the entities whose first one has position `first`, each wholly or not at all. What cannot
-/// be is found before it writes; only after a fault is every entity given a savepoint of its own.
+/// be is found before anything is written.
 pub async fn apply_each(
     tx: &mut Tx,
     origin: &Origin,
@@ -144,103 +138,70 @@ pub async fn apply_each(
     entities: &[Box<RawValue>],
 ) -> Result<Vec<EntityResult>, Error> {
     let read = validate(entities, false);
-    let batch = Pass { origin, on_conflict, first, entities, read: &read };
-    tx.execute(&SAVEPOINT, Vec::new()).await?;
-    let results = batch.at_once(tx).await?;
-    if results.is_none() {
-        tx.execute(&ROLLBACK, Vec::new()).await?;
-    }
-    tx.execute(&RELEASE, Vec::new()).await?;
-    match results {
-        Some(results) => Ok(results),
-        None => batch.with_care(tx).await,
-    }
+    all(tx, How { origin, on_conflict }, &listed(entities, &read, first), |_| false).await
 }
 
-/// One way through entities that stand and fall by themselves.
-struct Pass<'a> {
-    origin: &'a Origin,
-    on_conflict: OnConflict,
-    first: usize,
-    entities: &'a [Box<RawValue>],
-    read: &'a [Read],
+fn listed<'a>(entities: &'a [Box<RawValue>], read: &'a [Read], first: usize) -> Vec<Entity<'a>> {
+    let all = entities.iter().zip(read).enumerate();
+    all.map(|(index, (raw, read))| Entity { place: first + index, raw, read }).collect()
 }
 
-impl<'a> Pass<'a> {
-    async fn load(&self, tx: &mut Tx) -> Result<Chunk<'a>, Error> {
-        let items: Vec<&Item> = self.read.iter().flatten().collect();
-        Chunk::load(tx, self.origin, self.on_conflict, &items).await
-    }
-
-    fn each(&self) -> impl Iterator<Item = (usize, &'a RawValue, &'a Read)> {
-        let all = self.entities.iter().zip(self.read).enumerate();
-        let first = self.first;
-        all.map(move |(index, (raw, read))| (first + index, &**raw, read))
-    }
-
-    /// `None` after a fault: all of it is to be undone.
-    async fn at_once(&self, tx: &mut Tx) -> Result<Option<Vec<EntityResult>>, Error> {
-        let mut chunk = self.load(tx).await?;
-        let mut results = Vec::with_capacity(self.entities.len());
-        for (index, raw, read) in self.each() {
-            results.push(match read {
-                Err(errors) => EntityResult::failed(index, raw, errors.clone()),
-                Ok(item) => match chunk.apply(tx, index, Label::of(raw), item).await {
-                    Ok(result) => result,
-                    Err(Stop::Failed(error)) => EntityResult::failed(index, raw, vec![error]),
-                    Err(Stop::Db(error)) if is_transient(&error) => return Err(error),
-                    Err(Stop::Db(_) | Stop::Panicked) => return Ok(None),
-                },
-            });
+/// Applies entities until one's result `ends` the batch: together, and only after a fault, which may
+/// be anyone's, one by one.
+async fn all(
+    tx: &mut Tx,
+    how: How<'_>,
+    entities: &[Entity<'_>],
+    ends: impl Fn(&EntityResult) -> bool,
+) -> Result<Vec<EntityResult>, Error> {
+    INNER.set(tx).await?;
+    match pass(tx, how, entities, &ends).await {
+        Ok(results) => {
+            INNER.leave(tx, false).await?;
+            return Ok(results);
         }
-        Ok(Some(results))
+        Err(fault) => drop(fault.passing()?),
     }
-
-    async fn with_care(&self, tx: &mut Tx) -> Result<Vec<EntityResult>, Error> {
-        let mut chunk = self.load(tx).await?;
-        let mut results = Vec::with_capacity(self.entities.len());
-        for (index, raw, read) in self.each() {
-            let item = match read {
-                Ok(item) => item,
-                Err(errors) => {
-                    results.push(EntityResult::failed(index, raw, errors.clone()));
-                    continue;
-                }
-            };
-            tx.execute(&SAVEPOINT, Vec::new()).await?;
-            let result = match chunk.apply(tx, index, Label::of(raw), item).await {
-                Ok(result) => result,
-                Err(Stop::Db(error)) if is_transient(&error) => return Err(error),
-                Err(stop) => {
-                    tx.execute(&ROLLBACK, Vec::new()).await?;
-                    failed(self.origin, index, raw, stop)
-                }
-            };
-            tx.execute(&RELEASE, Vec::new()).await?;
-            results.push(result);
+    INNER.leave(tx, true).await?;
+    let mut results = Vec::with_capacity(entities.len());
+    for entity in entities {
+        results.push(alone(tx, how, entity).await?);
+        if results.last().is_some_and(&ends) {
+            break;
         }
-        Ok(results)
+    }
+    Ok(results)
+}
+
+/// Applies one entity by itself; a fault is its failure.
+async fn alone(tx: &mut Tx, how: How<'_>, entity: &Entity<'_>) -> Result<EntityResult, Error> {
+    INNER.set(tx).await?;
+    match pass(tx, how, std::slice::from_ref(entity), |_| false).await {
+        Ok(mut results) => {
+            INNER.leave(tx, false).await?;
+            Ok(results.remove(0))
+        }
+        Err(fault) => {
+            let fault = fault.passing()?;
+            INNER.leave(tx, true).await?;
+            Ok(failed(how.origin, entity, fault))
+        }
     }
 }
 
-fn failed(origin: &Origin, index: usize, raw: &RawValue, stop: Stop) -> EntityResult {
-    let error = match stop {
-        Stop::Failed(error) => error,
-        Stop::Panicked => {
-            let (job, site) = (origin.job, origin.site);
+fn failed(origin: &Origin, entity: &Entity<'_>, fault: Fault) -> EntityResult {
+    let (job, site, index) = (origin.job, origin.site, entity.place);
+    match fault {
+        Fault::Panicked => {
             tracing::error!(job.id = %job, site.id = site, entity.index = index, "an entity panicked");
-            EntityError::internal()
         }
-        Stop::Db(error) => {
-            tracing::error!(
-                job.id = %origin.job,
-                site.id = origin.site,
-                entity.index = index,
-                error = &error as &dyn std::error::Error,
-                "an entity could not be applied"
-            );
-            EntityError::internal()
-        }
-    };
-    EntityResult::failed(index, raw, vec![error])
+        Fault::Db(error) => tracing::error!(
+            job.id = %job,
+            site.id = site,
+            entity.index = index,
+            error = &error as &dyn std::error::Error,
+            "an entity could not be applied"
+        ),
+    }
+    EntityResult::failed(index, entity.raw, vec![EntityError::internal()])
 }

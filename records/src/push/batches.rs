@@ -1,7 +1,7 @@
 //! Batches by the id that their site gave them: one id is one batch, answered word for word
 //! (D-11, D-31).
 
-use super::{KEPT_MS, PushResult};
+use super::{KEPT_MS, PushResult, scope};
 use db::{Db, Error, Sql, Tx, Value, args};
 use uuid::Uuid;
 
@@ -37,12 +37,14 @@ pub async fn begin(
     fingerprint: &[u8],
     job: Uuid,
 ) -> Result<bool, Error> {
+    scope(tx, site).await?;
     Ok(tx.row(&BEGIN, args![site, batch, fingerprint.to_vec(), job]).await?.is_some())
 }
 
 /// The site's batch of this id.
 pub async fn find(db: &Db, site: i64, batch: Uuid) -> Result<Option<Known>, Error> {
-    let Some(row) = db.read_one(&FIND, args![site, batch]).await? else { return Ok(None) };
+    let mut tx = scope::reading(db, Some(site)).await?;
+    let Some(row) = tx.row(&FIND, args![site, batch]).await? else { return Ok(None) };
     Ok(Some(Known {
         fingerprint: row.get("fingerprint")?,
         job: row.get("job_id")?,

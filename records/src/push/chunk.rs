@@ -1,239 +1,158 @@
-//! Entities of one transaction: what was read once for all of them, kept in step with what they do.
+//! Entities of one transaction: read at once, decided in memory one after another, each seeing what
+//! those before it did, and written at once: a few statements, however many entities.
 
-use super::answer::{ConflictRef, EntityError, EntityResult, Status};
-use super::apply::Origin;
-use super::clock::effective;
-use super::conflicts::{self, Found};
-use super::content::Kind;
-use super::decide::{self, Decision, Winner, decide};
-use super::item::{Item, Label};
+use super::answer::EntityError;
+use super::conflicts::{self, Conflicts};
+use super::content::{Content, Kind};
+use super::item::Item;
 use super::stored::{self, Stored};
-use super::{OnConflict, versions};
+use super::versions::{self, Base, Kept, Wanted};
 use chrono::{DateTime, Utc};
 use db::{Error, Tx, failpoint};
-use futures::FutureExt;
 use std::collections::{HashMap, HashSet};
-use std::panic::AssertUnwindSafe;
 use uuid::Uuid;
 
-/// What ends the work on one entity: it cannot be, and has left nothing; or a fault, which may have.
-pub(super) enum Stop {
-    Failed(EntityError),
-    Panicked,
-    Db(Error),
+type Key = (Kind, Uuid);
+
+pub(super) struct Chunk {
+    site: i64,
+    rows: HashMap<Key, Stored>,
+    /// Versions that items say they started from, other than the rows'.
+    bases: HashMap<(Kind, Uuid, i64), Base>,
+    /// Tickets to which lines refer that are none of this chunk's.
+    in_use: HashSet<Uuid>,
+    pub(super) conflicts: Conflicts,
+    /// Rows that are to be written, and versions that they went through.
+    changed: HashSet<Key>,
+    kept: Vec<Kept>,
 }
 
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Db(error)
-    }
-}
-
-/// A row that somebody else made meanwhile is no mistake of the entity's: the transaction is to
-/// be tried again.
-pub(super) fn is_transient(error: &Error) -> bool {
-    error.is_transient() || matches!(error, Error::Duplicate { .. })
-}
-
-pub(super) struct Chunk<'a> {
-    origin: &'a Origin,
-    on_conflict: OnConflict,
-    rows: HashMap<(Kind, Uuid), Stored>,
-    open: HashSet<(Kind, Uuid)>,
-}
-
-impl<'a> Chunk<'a> {
-    pub(super) async fn load(
-        tx: &mut Tx,
-        origin: &'a Origin,
-        on_conflict: OnConflict,
-        items: &[&Item],
-    ) -> Result<Self, Error> {
+impl Chunk {
+    /// Reads and locks what `items` are about: rows first, then conflicts, each in their order.
+    pub(super) async fn load(tx: &mut Tx, site: i64, items: &[&Item]) -> Result<Self, Error> {
         let ids = |kind| items.iter().filter(move |item| item.kind == kind).map(|item| item.id);
         let named = items.iter().filter_map(|item| item.content.as_ref()?.ticket_id());
         let tickets: HashSet<Uuid> = ids(Kind::Ticket).chain(named).collect();
         let lines: HashSet<Uuid> = ids(Kind::ReceptionLine).collect();
-        let all = items.iter().map(|item| item.id).collect();
         let mut rows = HashMap::new();
-        for (kind, ids) in [(Kind::Ticket, tickets), (Kind::ReceptionLine, lines)] {
+        for (kind, ids) in [(Kind::Ticket, &tickets), (Kind::ReceptionLine, &lines)] {
             if !ids.is_empty() {
-                let found = stored::load(tx, origin.site, kind, ids.into_iter().collect()).await?;
+                let found = stored::load(tx, site, kind, ids.iter().copied().collect()).await?;
                 rows.extend(found.into_iter().map(|(id, state)| ((kind, id), state)));
             }
         }
-        let open = conflicts::open_ones(tx, origin.site, all).await?;
-        Ok(Self { origin, on_conflict, rows, open })
+        let all = items.iter().map(|item| item.id).collect();
+        let conflicts = conflicts::of_entities(tx, site, all).await?;
+        let bases = versions::bases(tx, site, &wanted(items, &rows)).await?;
+        let is_deleted = |item: &&&Item| item.kind == Kind::Ticket && item.content.is_none();
+        let deleted: Vec<Uuid> = items.iter().filter(is_deleted).map(|item| item.id).collect();
+        let in_use = match deleted.is_empty() {
+            true => HashSet::new(),
+            false => stored::in_use(tx, site, deleted, lines.into_iter().collect()).await?,
+        };
+        let (changed, kept) = (HashSet::new(), Vec::new());
+        Ok(Self { site, rows, bases, in_use, conflicts, changed, kept })
     }
 
-    /// Applies one entity; what fails leaves what was read as it was, for the caller undoes it.
-    pub(super) async fn apply(
-        &mut self,
-        tx: &mut Tx,
-        index: usize,
-        label: Label,
-        item: &Item,
-    ) -> Result<EntityResult, Stop> {
-        let key = (item.kind, item.id);
-        let before = self.rows.get(&key).cloned();
-        let followed = AssertUnwindSafe(self.follow(tx, index, label, item)).catch_unwind().await;
-        let result = followed.unwrap_or(Err(Stop::Panicked));
-        if result.is_err() {
-            match before {
-                Some(state) => self.rows.insert(key, state),
-                None => self.rows.remove(&key),
-            };
-        }
-        result
+    pub(super) fn row(&self, item: &Item) -> Option<&Stored> {
+        self.rows.get(&(item.kind, item.id))
     }
 
-    async fn follow(
-        &mut self,
-        tx: &mut Tx,
-        index: usize,
-        label: Label,
-        item: &Item,
-    ) -> Result<EntityResult, Stop> {
-        failpoint::at_item("entity", &item.id.to_string()).await?;
-        let key = (item.kind, item.id);
-        let (at, skewed) = effective(item.updated_at, self.origin.offset, self.origin.received);
-        let server = self.rows.get(&key).cloned();
-        let version = server.as_ref().map(|state| state.version);
-        let mut result = EntityResult::new(index, label, Status::Unchanged, version);
-        result.clock_skew = skewed;
-        match decide(server.as_ref(), item, at) {
-            Decision::Unchanged => self.leave(tx, item, server, at).await?,
-            Decision::Conflict(found) => {
-                let (version, conflict) = self.conflict(tx, item, server, at, found).await?;
-                result.status = Status::Conflict;
-                result.version = version;
-                result.conflict = Some(conflict);
-            }
-            wish => {
-                result.status = match wish {
-                    Decision::Create => Status::Created,
-                    Decision::Delete => Status::Deleted,
-                    _ => Status::Updated,
-                };
-                result.version = Some(self.write(tx, item, server, at).await?);
-            }
-        }
-        Ok(result)
+    /// What the item says that it started from, if that was alive and is known.
+    pub(super) fn base(&self, item: &Item) -> Option<&Content> {
+        let base = self.bases.get(&(item.kind, item.id, item.base_version?))?;
+        Some(&base.content).filter(|_| !base.deleted)
     }
 
-    /// Nothing new, except perhaps that it is newer than was known.
-    async fn leave(
+    /// Makes `content` the entity's next version, `None` its end; returns the version. Time never
+    /// runs back: of a change that knew a newer version the older time counts for nothing.
+    pub(super) fn put(
         &mut self,
-        tx: &mut Tx,
         item: &Item,
-        server: Option<Stored>,
+        content: Option<Content>,
         at: DateTime<Utc>,
-    ) -> Result<(), Error> {
-        let Some(mut state) = server else { return Ok(()) };
-        let version = state.version;
-        if at > state.updated_at {
-            stored::touch(tx, self.origin.site, item.kind, item.id, at).await?;
-            state.updated_at = at;
-            self.rows.insert((item.kind, item.id), state);
+    ) -> Result<i64, EntityError> {
+        let key = (item.kind, item.id);
+        let before = self.rows.get(&key);
+        self.check_references(item, content.as_ref(), before)?;
+        let version = before.map_or(0, |state| state.version) + 1;
+        let updated_at = before.map_or(at, |state| state.updated_at.max(at));
+        let deleted = content.is_none();
+        let last = || before.map(|state| state.content.clone());
+        let content = content.or_else(last).expect("only what is there is deleted");
+        let state = Stored { version, updated_at, deleted, content };
+        self.kept.push(Kept::of(item.id, &state));
+        self.changed.insert(key);
+        if let Some(Stored { version, deleted, content, .. }) = self.rows.insert(key, state) {
+            self.bases.insert((item.kind, item.id, version), Base { content, deleted });
         }
-        self.settle(tx, item, version).await
-    }
-
-    /// Makes the client's copy the next version.
-    async fn write(
-        &mut self,
-        tx: &mut Tx,
-        item: &Item,
-        server: Option<Stored>,
-        at: DateTime<Utc>,
-    ) -> Result<i64, Stop> {
-        let tickets = |id| self.rows.get(&(Kind::Ticket, id)).is_some_and(|t: &Stored| !t.deleted);
-        let ticket = item.content.as_ref().and_then(|content| content.ticket_id());
-        if ticket.is_some_and(|id| !tickets(id)) {
-            return Err(Stop::Failed(unknown_ticket()));
-        }
-        let state = next(tx, self.origin.site, item, server, at).await?;
-        store(tx, self.origin.site, item.id, &state, &self.origin.job.to_string()).await?;
-        self.settle(tx, item, state.version).await?;
-        let version = state.version;
-        self.rows.insert((item.kind, item.id), state);
         Ok(version)
     }
 
-    async fn conflict(
-        &mut self,
-        tx: &mut Tx,
+    /// A line needs its ticket, and a ticket with lines stays.
+    fn check_references(
+        &self,
         item: &Item,
-        server: Option<Stored>,
-        at: DateTime<Utc>,
-        conflict: decide::Conflict,
-    ) -> Result<(Option<i64>, ConflictRef), Stop> {
-        let winner = conflict.winner.filter(|_| self.on_conflict == OnConflict::Resolve);
-        let before = server.as_ref().map(|state| state.version);
-        let version = match winner {
-            Some(Winner::Client) => Some(self.write(tx, item, server.clone(), at).await?),
-            _ => before,
-        };
-        let site = self.origin.site;
-        let (kind, server) = (conflict.kind, server.as_ref());
-        let found = Found { site, kind, item, updated_at: at, server };
-        let decided = winner.map(|winner| (winner, version));
-        let id = conflicts::keep(tx, &found, decided).await?;
-        if decided.is_none() {
-            self.open.insert((item.kind, item.id));
+        content: Option<&Content>,
+        before: Option<&Stored>,
+    ) -> Result<(), EntityError> {
+        let is_there = |id| self.rows.get(&(Kind::Ticket, id)).is_some_and(|row| !row.deleted);
+        // What the entity refers to already cannot have gone.
+        let held = before.filter(|row| !row.deleted).and_then(|row| row.content.ticket_id());
+        let named = content.and_then(Content::ticket_id).filter(|id| Some(*id) != held);
+        if named.is_some_and(|id| !is_there(id)) {
+            return Err(unknown_ticket());
         }
-        let resolution = winner.map(|winner| match winner {
-            Winner::Server => "server".to_owned(),
-            Winner::Client => "client".to_owned(),
-        });
-        Ok((version, ConflictRef { id, kind: kind.to_owned(), resolution }))
+        let refers = |row: &Stored| !row.deleted && row.content.ticket_id() == Some(item.id);
+        let is_gone = content.is_none() && item.kind == Kind::Ticket;
+        if is_gone && (self.in_use.contains(&item.id) || self.rows.values().any(refers)) {
+            let message = "id: lines refer to this ticket: delete them first".to_owned();
+            return Err(EntityError::new("TICKET_IN_USE", message, Some("id".to_owned())));
+        }
+        Ok(())
     }
 
-    /// Ends the entity's open conflict, if it has one. (The mark stays: should the caller undo
-    /// this, the conflict is open again.)
-    async fn settle(&self, tx: &mut Tx, item: &Item, version: i64) -> Result<(), Error> {
-        if !self.open.contains(&(item.kind, item.id)) {
-            return Ok(());
+    /// Notes that an equal content is newer than was known: no new version, but what is older than
+    /// it has come too late.
+    pub(super) fn touch(&mut self, item: &Item, at: DateTime<Utc>) {
+        let key = (item.kind, item.id);
+        if let Some(row) = self.rows.get_mut(&key).filter(|row| at > row.updated_at) {
+            row.updated_at = at;
+            self.changed.insert(key);
         }
-        conflicts::supersede(tx, self.origin.site, item.kind, item.id, version).await
+    }
+
+    /// Writes all of it; versions are said to come from `source`. Returns the ids of conflicts that
+    /// policy decided, by their places in the batch.
+    pub(super) async fn write(
+        self,
+        tx: &mut Tx,
+        source: &str,
+    ) -> Result<Vec<(usize, Uuid)>, Error> {
+        for kind in [Kind::Ticket, Kind::ReceptionLine] {
+            let changed = self.changed.iter().filter(|(each, _)| *each == kind);
+            let states = changed.filter_map(|key| Some((key.1, self.rows.get(key)?)));
+            stored::write(tx, self.site, kind, states).await?;
+        }
+        failpoint::at("written").await?;
+        versions::keep(tx, self.site, &self.kept, source).await?;
+        self.conflicts.write(tx, self.site).await
     }
 }
 
-pub(super) fn unknown_ticket() -> EntityError {
+/// Versions that clients say they started from and that the rows no longer hold.
+fn wanted(items: &[&Item], rows: &HashMap<Key, Stored>) -> Vec<Wanted> {
+    let of = |item: &&Item| {
+        let version = item.base_version.filter(|version| *version > 0)?;
+        let row = rows.get(&(item.kind, item.id))?;
+        let wanted = Wanted { entity_type: item.kind.as_str(), entity_id: item.id, version };
+        (version < row.version).then_some(wanted)
+    };
+    items.iter().filter_map(of).collect()
+}
+
+fn unknown_ticket() -> EntityError {
     let field = "data.ticket_id";
     let message = format!("{field}: there is no such ticket");
     EntityError::new("UNKNOWN_TICKET", message, Some(field.to_owned()))
-}
-
-/// The entity after the item's change. Time never runs back: of a change that knew a newer
-/// version the older time counts for nothing.
-pub(super) async fn next(
-    tx: &mut Tx,
-    site: i64,
-    item: &Item,
-    server: Option<Stored>,
-    at: DateTime<Utc>,
-) -> Result<Stored, Stop> {
-    let version = server.as_ref().map_or(0, |state| state.version) + 1;
-    let updated_at = server.as_ref().map_or(at, |state| state.updated_at.max(at));
-    let last = server.map(|state| state.content);
-    let deleted = item.content.is_none();
-    if deleted && item.kind == Kind::Ticket && stored::has_lines(tx, site, item.id).await? {
-        let message = "id: lines refer to this ticket: delete them first".to_owned();
-        let error = EntityError::new("TICKET_IN_USE", message, Some("id".to_owned()));
-        return Err(Stop::Failed(error));
-    }
-    let content = item.content.clone().or(last).expect("only what is there is deleted");
-    Ok(Stored { version, updated_at, deleted, content })
-}
-
-/// Writes an entity and keeps the version.
-pub(super) async fn store(
-    tx: &mut Tx,
-    site: i64,
-    id: Uuid,
-    state: &Stored,
-    source: &str,
-) -> Result<(), Error> {
-    stored::write(tx, site, id, state).await?;
-    versions::keep(tx, site, id, state, source).await
 }

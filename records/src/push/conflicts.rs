@@ -2,14 +2,15 @@
 
 mod kept;
 
-pub(super) use kept::{Found, keep};
+pub(super) use kept::{Conflicts, Found};
 
 use super::KEPT_MS;
 use super::content::Kind;
+use super::scope;
 use super::stored::{self, Stored};
 use chrono::{DateTime, Utc};
 use db::{Db, Error, Row, Sql, Tx, args};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// A conflict with both its sides; JSON members are texts.
@@ -25,7 +26,6 @@ pub struct Conflict {
     pub base: Option<String>,
     pub server: Option<String>,
     pub server_rev: Option<i64>,
-    pub server_deleted: bool,
     pub client_op: String,
     pub client: Option<String>,
     pub client_updated_at: DateTime<Utc>,
@@ -54,18 +54,22 @@ macro_rules! select {
 }
 
 impl Conflict {
-    /// Names this state of it: another one when the server's row moved, the site repeated its
-    /// change, or somebody resolved it.
+    /// Names this state of it: the server's version (D-44), and another one also when the site
+    /// repeated its change or somebody resolved it.
     pub fn tag(&self) -> String {
-        let rev = self.server_rev.unwrap_or_default();
-        let deleted = if self.server_deleted { "d" } else { "" };
-        format!("\"{rev}{deleted}-{}-{}\"", self.seen, self.status)
+        let mut tag = self.server_rev.unwrap_or_default().to_string();
+        if self.seen > 1 {
+            tag.push_str(&format!("-{}", self.seen));
+        }
+        if !self.is_open() {
+            tag.push_str(&format!("-{}", self.status));
+        }
+        format!("\"{tag}\"")
     }
 
     /// As long as it is open, the server's side is what the server has now.
     pub(super) fn with_server(mut self, now: Option<&Stored>) -> Self {
         self.server_rev = now.map(|state| state.version);
-        self.server_deleted = now.is_some_and(|state| state.deleted);
         self.server = now.map(|state| state.content.json());
         self
     }
@@ -81,13 +85,23 @@ static LOCK: Sql = select!("id = $1 AND site_id = COALESCE($2, site_id) {lock}")
 
 /// The conflict, if `site` may see it; `None` sees all sites'.
 pub async fn find(db: &Db, site: Option<i64>, id: Uuid) -> Result<Option<Conflict>, Error> {
-    let Some(row) = db.read_one(&FIND, args![id, site]).await? else { return Ok(None) };
-    let conflict = conflict(&row)?;
+    let mut tx = scope::reading(db, site).await?;
+    let Some(conflict) = look(&mut tx, site, id).await? else { return Ok(None) };
     if !conflict.is_open() {
         return Ok(Some(conflict));
     }
-    let now = stored::find(db, conflict.site_id, conflict.entity, conflict.entity_id).await?;
+    let (owner, kind) = (conflict.site_id, conflict.entity);
+    let now = stored::find(&mut tx, owner, kind, conflict.entity_id).await?;
     Ok(Some(conflict.with_server(now.as_ref())))
+}
+
+/// The conflict as it is kept.
+pub(super) async fn look(
+    tx: &mut Tx,
+    site: Option<i64>,
+    id: Uuid,
+) -> Result<Option<Conflict>, Error> {
+    tx.row(&FIND, args![id, site]).await?.as_ref().map(conflict).transpose()
 }
 
 pub(super) async fn lock(
@@ -123,7 +137,8 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<Conflict>, Error> {
     let values = args![site, status, before, i64::from(limit)];
-    db.read(&LIST, values).await?.iter().map(conflict).collect()
+    let mut tx = scope::reading(db, site).await?;
+    tx.rows(&LIST, values).await?.iter().map(conflict).collect()
 }
 
 fn conflict(row: &Row) -> Result<Conflict, Error> {
@@ -140,7 +155,6 @@ fn conflict(row: &Row) -> Result<Conflict, Error> {
         base: row.get("base")?,
         server: row.get("server_version")?,
         server_rev: row.get("server_rev")?,
-        server_deleted: false,
         client_op: row.get("client_op")?,
         client: row.get("client_version")?,
         client_updated_at: row.get("client_updated_at")?,
@@ -157,38 +171,24 @@ fn conflict(row: &Row) -> Result<Conflict, Error> {
     })
 }
 
-/// Which of the site's entities have an open conflict.
-pub(super) async fn open_ones(
+/// The open conflicts of the site's entities, locked in the order of their ids.
+pub(super) async fn of_entities(
     tx: &mut Tx,
     site: i64,
     ids: Vec<Uuid>,
-) -> Result<HashSet<(Kind, Uuid)>, Error> {
+) -> Result<Conflicts, Error> {
     static OPEN: Sql = Sql::both(
-        "SELECT entity_type, entity_id FROM sync_conflicts WHERE site_id = $1 \
-         AND entity_id = ANY($2) AND status = 'open'",
+        "SELECT id, entity_type, entity_id FROM sync_conflicts WHERE site_id = $1 \
+         AND entity_id = ANY($2) AND status = 'open' ORDER BY id {lock}",
     );
-    let mut open = HashSet::new();
+    let mut open = HashMap::new();
     for row in tx.rows(&OPEN, args![site, ids]).await? {
         let word: String = row.get("entity_type")?;
-        open.extend(Kind::parse(&word).zip(Some(row.get("entity_id")?)));
+        if let Some(kind) = Kind::parse(&word) {
+            open.insert((kind, row.get("entity_id")?), row.get("id")?);
+        }
     }
-    Ok(open)
-}
-
-/// A later push of the entity was applied: nobody has to decide any more.
-pub(super) async fn supersede(
-    tx: &mut Tx,
-    site: i64,
-    entity: Kind,
-    id: Uuid,
-    result_rev: i64,
-) -> Result<(), Error> {
-    static SUPERSEDE: Sql = Sql::both(
-        "UPDATE sync_conflicts SET status = 'superseded', result_rev = $4, resolved_at = {now}, \
-         resolved_by = 'push' WHERE site_id = $1 AND entity_type = $2 AND entity_id = $3 \
-         AND status = 'open'",
-    );
-    tx.execute(&SUPERSEDE, args![site, entity.as_str(), id, result_rev]).await.map(drop)
+    Ok(Conflicts::new(open))
 }
 
 /// $1 age in ms (negative), $2 limit.

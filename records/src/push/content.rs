@@ -23,6 +23,22 @@ impl Kind {
         }
     }
 
+    /// Names of its content's members.
+    pub fn members(self) -> &'static [&'static str] {
+        match self {
+            Self::ReceptionLine => &[
+                "ticket_id",
+                "article_code",
+                "designation",
+                "quantite",
+                "unite",
+                "poids_kg",
+                "recu_le",
+            ],
+            Self::Ticket => &["numero", "statut", "ouvert_le", "ferme_le", "commentaire"],
+        }
+    }
+
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
@@ -106,5 +122,41 @@ impl Content {
             .filter(|(name, value)| theirs.get(*name) != Some(*value))
             .map(|(name, _)| name.clone())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Content, Kind, Line, Millionths, Ticket};
+    use chrono::DateTime;
+
+    #[test]
+    fn a_kind_knows_its_members() {
+        let at = DateTime::UNIX_EPOCH;
+        let ticket = Content::Ticket(Ticket {
+            numero: "T".to_owned(),
+            statut: super::OPEN,
+            ouvert_le: at,
+            ferme_le: None,
+            commentaire: None,
+        });
+        let line = Content::Line(Line {
+            ticket_id: None,
+            article_code: "A".to_owned(),
+            designation: "A".to_owned(),
+            quantite: Millionths(1),
+            unite: "kg".to_owned(),
+            poids_kg: None,
+            recu_le: at,
+        });
+        for content in [ticket, line] {
+            let json: serde_json::Value = serde_json::from_str(&content.json()).expect("JSON");
+            let names: Vec<_> = json.as_object().expect("an object").keys().cloned().collect();
+            let mut known = Kind::members(content.kind()).to_vec();
+            known.sort_unstable();
+            let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(known, names);
+        }
     }
 }

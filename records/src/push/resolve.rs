@@ -1,13 +1,13 @@
 //! A person decides a conflict (D-44): the decision is a normal new version.
 
 use super::answer::EntityError;
-use super::chunk::{Stop, is_transient, next, store, unknown_ticket};
+use super::chunk::Chunk;
 use super::conflicts::{self, Conflict};
-use super::content::{Content, Kind};
+use super::content::Content;
 use super::decide::TICKET_CLOSED;
 use super::item::Item;
 use super::members::data_of;
-use super::stored::{self, Stored};
+use super::scope;
 use chrono::{DateTime, Utc};
 use db::{Db, Error, Sql, Tx, Value, args};
 use serde_json::value::RawValue;
@@ -59,10 +59,24 @@ pub struct Decided<'a> {
     pub site: Option<i64>,
     pub id: Uuid,
     pub choice: &'a Choice,
-    /// The [`Conflict::tag`] that the caller has seen.
-    pub if_match: Option<&'a str>,
+    /// One of them has to be the [`Conflict::tag`], if there are any.
+    pub if_match: Option<&'a [&'a str]>,
     pub by: &'a str,
     pub at: DateTime<Utc>,
+}
+
+/// What ends an attempt without an answer.
+enum Stop {
+    Failed(EntityError),
+    /// The conflict has changed since it was looked at.
+    Again,
+    Db(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Db(error)
+    }
 }
 
 /// Carries the decision out, once.
@@ -70,7 +84,7 @@ pub async fn resolve(db: &Db, decided: &Decided<'_>) -> Result<Resolved, Error> 
     let mut tries = 0;
     loop {
         let mut tx = db.begin().await?;
-        match attempt(&mut tx, decided).await {
+        let error = match attempt(&mut tx, decided).await {
             Ok(resolved @ Resolved::Done(_)) => {
                 tx.commit().await?;
                 return Ok(resolved);
@@ -83,56 +97,87 @@ pub async fn resolve(db: &Db, decided: &Decided<'_>) -> Result<Resolved, Error> 
                 tx.rollback().await?;
                 return Ok(Resolved::Failed(vec![error]));
             }
-            Err(Stop::Panicked) => unreachable!("only a batch catches panics"),
-            Err(Stop::Db(error)) => {
-                tx.rollback().await?;
-                tries += 1;
-                if !is_transient(&error) || tries >= TRIES {
-                    return Err(error);
-                }
-            }
+            Err(Stop::Again) => None,
+            Err(Stop::Db(error)) => Some(error),
+        };
+        tx.rollback().await?;
+        tries += 1;
+        if let Some(error) = error
+            && (!is_transient(&error) || tries >= TRIES)
+        {
+            return Err(error);
         }
     }
 }
 
+/// A row that a push made meanwhile is no mistake of anyone's.
+fn is_transient(error: &Error) -> bool {
+    error.is_transient() || matches!(error, Error::Duplicate { .. })
+}
+
 async fn attempt(tx: &mut Tx, decided: &Decided<'_>) -> Result<Resolved, Stop> {
-    let Decided { site, id, choice, .. } = *decided;
-    let Some(seen) = conflicts::lock(tx, site, id).await? else { return Ok(Resolved::NotFound) };
+    let Decided { site, id, choice, at, .. } = *decided;
+    if let Some(site) = site {
+        scope(tx, site).await?;
+    }
+    let Some(seen) = conflicts::look(tx, site, id).await? else { return Ok(Resolved::NotFound) };
     if !seen.is_open() {
-        return Ok(match is_same(&seen, choice) {
-            true => Resolved::Done(seen),
-            false => Resolved::Already(seen),
-        });
+        return Ok(ended(seen, choice));
     }
-    let (site, kind, entity) = (seen.site_id, seen.entity, seen.entity_id);
-    let mut rows = stored::load(tx, site, kind, vec![entity]).await?;
-    let server = rows.remove(&entity);
-    let conflict = seen.with_server(server.as_ref());
-    if decided.if_match.is_some_and(|tag| tag != conflict.tag()) {
-        return Ok(Resolved::Moved(conflict));
-    }
+    let kind = seen.entity;
     let wish = match choice {
         Choice::Server => None,
-        Choice::Client => Some(client_side(&conflict)?),
+        Choice::Client => Some(client_side(&seen)?),
         Choice::Merge(raw) => match data_of(kind, raw) {
             Ok(content) => Some(Some(content)),
             Err(errors) => return Ok(Resolved::Failed(errors)),
         },
     };
+    let content = wish.clone().flatten();
+    let item = Item { kind, id: seen.entity_id, content, updated_at: at, base_version: None };
+    // Rows before conflicts, as pushes lock them; then it may be another one than was looked at.
+    let mut chunk = Chunk::load(tx, seen.site_id, &[&item]).await?;
+    let locked = conflicts::lock(tx, site, id).await?.ok_or(Stop::Again)?;
+    if !locked.is_open() {
+        return Ok(ended(locked, choice));
+    }
+    if locked.seen != seen.seen {
+        return Err(Stop::Again);
+    }
+    let conflict = locked.with_server(chunk.row(&item));
+    if decided.if_match.is_some_and(|tags| !tags.contains(&conflict.tag().as_str())) {
+        return Ok(Resolved::Moved(conflict));
+    }
     let Some(content) = wish else {
         let rev = conflict.server_rev;
         return Ok(Resolved::Done(close(tx, decided, conflict, None, rev).await?));
     };
-    let is_closed = |state: &Stored| !state.deleted && state.content.is_closed_ticket();
-    if conflict.kind == TICKET_CLOSED && server.as_ref().is_some_and(is_closed) {
+    let row = chunk.row(&item).filter(|row| !row.deleted);
+    if conflict.kind == TICKET_CLOSED && row.is_some_and(|row| row.content.is_closed_ticket()) {
         return Ok(Resolved::Closed);
     }
-    let rev = write(tx, decided, &conflict, content.clone(), server).await?;
+    let rev = match (row, &content) {
+        // To delete what is not there is done already.
+        (None, None) => chunk.row(&item).map(|row| row.version),
+        _ => {
+            let rev = chunk.put(&item, content.clone(), at).map_err(Stop::Failed)?;
+            chunk.write(tx, decided.by).await?;
+            Some(rev)
+        }
+    };
     let merged = match choice {
         Choice::Merge(_) => content.map(|content| content.json()),
         _ => None,
     };
     Ok(Resolved::Done(close(tx, decided, conflict, merged, rev).await?))
+}
+
+/// The answer about one that was decided before.
+fn ended(conflict: Conflict, choice: &Choice) -> Resolved {
+    match is_same(&conflict, choice) {
+        true => Resolved::Done(conflict),
+        false => Resolved::Already(conflict),
+    }
 }
 
 /// What the site had sent; `None` deletes. It was read strictly before it was kept.
@@ -141,31 +186,6 @@ fn client_side(conflict: &Conflict) -> Result<Option<Content>, Stop> {
     let raw: Result<&RawValue, _> = serde_json::from_str(text);
     let content = raw.ok().and_then(|raw| data_of(conflict.entity, raw).ok());
     content.map(Some).ok_or_else(|| Stop::Failed(EntityError::internal()))
-}
-
-async fn write(
-    tx: &mut Tx,
-    decided: &Decided<'_>,
-    conflict: &Conflict,
-    content: Option<Content>,
-    server: Option<Stored>,
-) -> Result<Option<i64>, Stop> {
-    let site = conflict.site_id;
-    if let Some(ticket) = content.as_ref().and_then(Content::ticket_id) {
-        let tickets = stored::load(tx, site, Kind::Ticket, vec![ticket]).await?;
-        if tickets.get(&ticket).is_none_or(|ticket| ticket.deleted) {
-            return Err(Stop::Failed(unknown_ticket()));
-        }
-    }
-    // To delete what is not there is done already.
-    if content.is_none() && server.as_ref().is_none_or(|state| state.deleted) {
-        return Ok(server.map(|state| state.version));
-    }
-    let (kind, id, at) = (conflict.entity, conflict.entity_id, decided.at);
-    let item = Item { kind, id, content, updated_at: at, base_version: None };
-    let state = next(tx, site, &item, server, at).await?;
-    store(tx, site, id, &state, decided.by).await?;
-    Ok(Some(state.version))
 }
 
 /// $1 id, $2 resolution, $3 merged content, $4 the entity's version, $5 by whom.

@@ -2,8 +2,9 @@
 
 use super::content::{CLOSED, Content, Kind, Line, Millionths, OPEN, Ticket};
 use chrono::{DateTime, Utc};
-use db::{Db, Error, Row, Sql, Tx, args};
-use std::collections::HashMap;
+use db::{Error, Row, Sql, Tx, Value, args, instant_text};
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// An entity as the server has it.
@@ -65,7 +66,7 @@ pub(super) async fn load(
 
 /// One entity, to look at.
 pub(super) async fn find(
-    db: &Db,
+    tx: &mut Tx,
     site: i64,
     kind: Kind,
     id: Uuid,
@@ -76,7 +77,7 @@ pub(super) async fn find(
         Kind::Ticket => &TICKETS,
         Kind::ReceptionLine => &LINES,
     };
-    let row = db.read_one(sql, args![site, vec![id]]).await?;
+    let row = tx.row(sql, args![site, vec![id]]).await?;
     row.as_ref().map(|row| stored(kind, row)).transpose()
 }
 
@@ -119,93 +120,178 @@ fn line(row: &Row) -> Result<Line, Error> {
     })
 }
 
-static WRITE_TICKET: Sql = Sql::both(
-    "INSERT INTO tickets (site_id, id, version, updated_at, deleted_at, numero, statut, ouvert_le, \
-     ferme_le, commentaire) VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN {now} END, $6, $7, $8, $9, $10) \
-     ON CONFLICT (site_id, id) DO UPDATE SET version = excluded.version, \
-     updated_at = excluded.updated_at, deleted_at = excluded.deleted_at, numero = excluded.numero, \
-     statut = excluded.statut, ouvert_le = excluded.ouvert_le, ferme_le = excluded.ferme_le, \
-     commentaire = excluded.commentaire",
+/// One entity as the statements below read it.
+#[derive(Serialize)]
+struct Written<'a> {
+    id: Uuid,
+    version: i64,
+    updated_at: String,
+    deleted: bool,
+    #[serde(flatten)]
+    content: Columns<'a>,
+}
+
+/// Numbers are millionths and instants texts: exact in JSON for both databases.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Columns<'a> {
+    Ticket {
+        numero: &'a str,
+        statut: &'a str,
+        ouvert_le: String,
+        ferme_le: Option<String>,
+        commentaire: Option<&'a str>,
+    },
+    Line {
+        ticket_id: Option<Uuid>,
+        article_code: &'a str,
+        designation: &'a str,
+        quantite: i64,
+        unite: &'a str,
+        poids_kg: Option<i64>,
+        recu_le: String,
+    },
+}
+
+impl<'a> Written<'a> {
+    fn of(id: Uuid, state: &'a Stored) -> Self {
+        let content = match &state.content {
+            Content::Ticket(ticket) => Columns::Ticket {
+                numero: &ticket.numero,
+                statut: ticket.statut,
+                ouvert_le: instant_text(ticket.ouvert_le),
+                ferme_le: ticket.ferme_le.map(instant_text),
+                commentaire: ticket.commentaire.as_deref(),
+            },
+            Content::Line(line) => Columns::Line {
+                ticket_id: line.ticket_id,
+                article_code: &line.article_code,
+                designation: &line.designation,
+                quantite: line.quantite.0,
+                unite: &line.unite,
+                poids_kg: line.poids_kg.map(|weight| weight.0),
+                recu_le: instant_text(line.recu_le),
+            },
+        };
+        let updated_at = instant_text(state.updated_at);
+        Self { id, version: state.version, updated_at, deleted: state.deleted, content }
+    }
+}
+
+/// A tombstone keeps the moment of its deletion, whatever else is learnt about it.
+macro_rules! write {
+    ($table:literal, $columns:literal, $values:literal, $from:literal, $set:literal) => {
+        concat!(
+            "INSERT INTO ", $table, " (site_id, id, version, updated_at, deleted_at, ", $columns,
+            ") SELECT $1, ", $values, " FROM ", $from,
+            " WHERE TRUE ON CONFLICT (site_id, id) DO UPDATE SET version = excluded.version, \
+             updated_at = excluded.updated_at, deleted_at = CASE WHEN excluded.deleted_at IS NOT NULL \
+             THEN COALESCE(", $table, ".deleted_at, excluded.deleted_at) END, ", $set
+        )
+    };
+}
+
+macro_rules! write_tickets {
+    ($values:literal, $from:literal) => {
+        write!(
+            "tickets",
+            "numero, statut, ouvert_le, ferme_le, commentaire",
+            $values,
+            $from,
+            "numero = excluded.numero, statut = excluded.statut, ouvert_le = excluded.ouvert_le, \
+             ferme_le = excluded.ferme_le, commentaire = excluded.commentaire"
+        )
+    };
+}
+
+static WRITE_TICKETS: Sql = Sql::each(
+    write_tickets!(
+        "id, version, updated_at, CASE WHEN deleted THEN {now} END, numero, statut, ouvert_le, \
+         ferme_le, commentaire",
+        "json_to_recordset($2) AS w(id uuid, version bigint, updated_at timestamptz, \
+         deleted boolean, numero text, statut text, ouvert_le timestamptz, ferme_le timestamptz, \
+         commentaire text)"
+    ),
+    write_tickets!(
+        "value ->> 'id', value ->> 'version', value ->> 'updated_at', \
+         CASE WHEN value ->> 'deleted' THEN {now} END, value ->> 'numero', value ->> 'statut', \
+         value ->> 'ouvert_le', value ->> 'ferme_le', value ->> 'commentaire'",
+        "json_each($2)"
+    ),
 );
 
-macro_rules! write_line {
-    ($quantity:literal, $weight:literal) => {
-        concat!(
-            "INSERT INTO lignes_reception (site_id, id, version, updated_at, deleted_at, ticket_id, \
-             article_code, designation, quantite, unite, poids_kg, recu_le) VALUES \
-             ($1, $2, $3, $4, CASE WHEN $5 THEN {now} END, $6, $7, $8, ",
-            $quantity,
-            ", $10, ",
-            $weight,
-            ", $12) ON CONFLICT (site_id, id) DO UPDATE SET version = excluded.version, \
-             updated_at = excluded.updated_at, deleted_at = excluded.deleted_at, \
-             ticket_id = excluded.ticket_id, article_code = excluded.article_code, \
+macro_rules! write_lines {
+    ($values:literal, $from:literal) => {
+        write!(
+            "lignes_reception",
+            "ticket_id, article_code, designation, quantite, unite, poids_kg, recu_le",
+            $values,
+            $from,
+            "ticket_id = excluded.ticket_id, article_code = excluded.article_code, \
              designation = excluded.designation, quantite = excluded.quantite, \
              unite = excluded.unite, poids_kg = excluded.poids_kg, recu_le = excluded.recu_le"
         )
     };
 }
 
-static WRITE_LINE: Sql = Sql::each(
-    write_line!("$9::bigint * 0.000001", "$11::bigint * 0.000001"),
-    write_line!("$9", "$11"),
+static WRITE_LINES: Sql = Sql::each(
+    write_lines!(
+        "id, version, updated_at, CASE WHEN deleted THEN {now} END, ticket_id, article_code, \
+         designation, quantite * 0.000001, unite, poids_kg * 0.000001, recu_le",
+        "json_to_recordset($2) AS w(id uuid, version bigint, updated_at timestamptz, \
+         deleted boolean, ticket_id uuid, article_code text, designation text, quantite bigint, \
+         unite text, poids_kg bigint, recu_le timestamptz)"
+    ),
+    write_lines!(
+        "value ->> 'id', value ->> 'version', value ->> 'updated_at', \
+         CASE WHEN value ->> 'deleted' THEN {now} END, value ->> 'ticket_id', \
+         value ->> 'article_code', value ->> 'designation', value ->> 'quantite', \
+         value ->> 'unite', value ->> 'poids_kg', value ->> 'recu_le'",
+        "json_each($2)"
+    ),
 );
 
-/// Writes an entity whole, new or not.
-pub(super) async fn write(tx: &mut Tx, site: i64, id: Uuid, state: &Stored) -> Result<(), Error> {
-    let mut values = args![site, id, state.version, state.updated_at, state.deleted];
-    let sql = match &state.content {
-        Content::Ticket(ticket) => {
-            values.extend(args![
-                &ticket.numero,
-                ticket.statut,
-                ticket.ouvert_le,
-                ticket.ferme_le,
-                ticket.commentaire.clone(),
-            ]);
-            &WRITE_TICKET
-        }
-        Content::Line(line) => {
-            values.extend(args![
-                line.ticket_id,
-                &line.article_code,
-                &line.designation,
-                line.quantite.0,
-                &line.unite,
-                line.poids_kg.map(|weight| weight.0),
-                line.recu_le,
-            ]);
-            &WRITE_LINE
-        }
-    };
-    tx.execute(sql, values).await.map(drop)
-}
-
-/// Notes that an equal content is newer than was known: no new version, but what is older than
-/// it has come too late.
-pub(super) async fn touch(
+/// Writes entities of one type whole, new or not, by one statement; tickets before their lines.
+pub(super) async fn write<'a>(
     tx: &mut Tx,
     site: i64,
     kind: Kind,
-    id: Uuid,
-    at: DateTime<Utc>,
+    states: impl Iterator<Item = (Uuid, &'a Stored)>,
 ) -> Result<(), Error> {
-    static TICKET: Sql =
-        Sql::both("UPDATE tickets SET updated_at = $3 WHERE site_id = $1 AND id = $2");
-    static LINE: Sql =
-        Sql::both("UPDATE lignes_reception SET updated_at = $3 WHERE site_id = $1 AND id = $2");
+    let rows: Vec<_> = states.map(|(id, state)| Written::of(id, state)).collect();
     let sql = match kind {
-        Kind::Ticket => &TICKET,
-        Kind::ReceptionLine => &LINE,
+        Kind::Ticket => &WRITE_TICKETS,
+        Kind::ReceptionLine => &WRITE_LINES,
     };
-    tx.execute(sql, args![site, id, at]).await.map(drop)
+    write_json(tx, sql, site, &rows).await
 }
 
-/// Whether lines that are there refer to the ticket.
-pub(super) async fn has_lines(tx: &mut Tx, site: i64, ticket: Uuid) -> Result<bool, Error> {
-    static LINES: Sql = Sql::both(
-        "SELECT id FROM lignes_reception WHERE site_id = $1 AND ticket_id = $2 \
-         AND deleted_at IS NULL LIMIT 1",
+/// Runs a statement that takes a site and a list of rows, if there are any.
+pub(super) async fn write_json<T: Serialize>(
+    tx: &mut Tx,
+    sql: &'static Sql,
+    site: i64,
+    rows: &[T],
+) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let json = serde_json::to_string(rows).expect("rows are plain data");
+    tx.execute(sql, args![site, Value::json(json)]).await.map(drop)
+}
+
+/// Which of these tickets lines refer to that are there, other than `except`.
+pub(super) async fn in_use(
+    tx: &mut Tx,
+    site: i64,
+    tickets: Vec<Uuid>,
+    except: Vec<Uuid>,
+) -> Result<HashSet<Uuid>, Error> {
+    static IN_USE: Sql = Sql::both(
+        "SELECT t.id FROM tickets t WHERE t.site_id = $1 AND t.id = ANY($2) AND EXISTS \
+         (SELECT 1 FROM lignes_reception l WHERE l.site_id = $1 AND l.ticket_id = t.id \
+         AND l.deleted_at IS NULL AND NOT (l.id = ANY($3)))",
     );
-    Ok(tx.row(&LINES, args![site, ticket]).await?.is_some())
+    let rows = tx.rows(&IN_USE, args![site, tickets, except]).await?;
+    rows.iter().map(|row| row.get("id")).collect()
 }

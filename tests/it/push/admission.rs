@@ -60,7 +60,7 @@ pub(super) async fn only_a_site_s_own_key_may_push(deployment: Deployment) {
     site.close().await;
 }
 
-/// R-000-15, D-31, S-12, S-26: what prevents a verdict for each entity is a problem.
+/// R-000-15, D-31, C-55, S-12, S-26: what prevents a verdict for each entity is a problem.
 pub(super) async fn a_body_that_is_no_batch_is_refused_whole(deployment: Deployment) {
     let site = Site::open(deployment).await;
     let id = Uuid::now_v7();
@@ -78,8 +78,12 @@ pub(super) async fn a_body_that_is_no_batch_is_refused_whole(deployment: Deploym
     ] {
         let answer = raw(&site, Some("application/json"), body.clone().into_bytes()).await;
         assert_eq!((answer.status, &answer.json()["code"]), (422, &json!("INVALID")), "{body}");
-        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        assert_eq!(answer.headers["content-type"], "application/json");
     }
+    let request = site.app.http().post(site.app.url(0, PUSH)).header("X-API-Key", &site.key);
+    let request = request.header("Content-Type", "application/json").body("[]");
+    let problem = read(request.header("Accept", "application/problem+json").send().await.unwrap());
+    assert_eq!(problem.await.headers["content-type"], "application/problem+json");
     let latin = raw(&site, Some("application/json"), b"{\"a\":\"\xe9\"}".to_vec()).await;
     assert_eq!(latin.status, 422, "{}", latin.text);
     assert_eq!(site.count(&BATCHES).await, 0);

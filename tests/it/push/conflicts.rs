@@ -45,7 +45,7 @@ pub(super) async fn the_last_writer_wins_and_both_sides_are_kept(deployment: Dep
         (&listed[2]["base"]["quantite"], &listed[2]["fields"]),
         (&json!("1"), &json!(["quantite"]))
     );
-    assert_eq!(all(&site, "?status=open").await.len(), 1);
+    assert_eq!(all(&site, "?status=open&cursor=").await.len(), 1);
     let page = site.get("/api/v1/sync/conflicts?limit=2").await.json();
     let next = page["next"].as_str().unwrap();
     let rest = all(&site, &format!("?limit=500&cursor={next}")).await;
@@ -87,6 +87,13 @@ pub(super) async fn a_repeated_conflict_is_counted_not_added(deployment: Deploym
         (open.len(), &open[0]["client"]["numero"], &open[0]["seen"]),
         (1, &json!("encore"), &json!(5))
     );
+    // The same copy from a later time has another end, and is kept as what it is.
+    for (seconds, winner) in [(5, "server"), (50, "client")] {
+        let answer = site.push(&[based(line(a, seconds, None, "4"), 0)]).await;
+        assert_eq!(outcomes(&answer), [format!("conflict version_mismatch {winner}")]);
+        let kept = site.get(&format!("/api/v1/sync/conflicts/{}", conflict_of(&answer))).await;
+        assert_eq!((&kept.json()["resolution"], &kept.json()["seen"]), (&json!(winner), &json!(1)));
+    }
     site.close().await;
 }
 

@@ -12,13 +12,14 @@ use uuid::Uuid;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// In the order in which a batch passes them; the entity is the second one of each batch.
-const PLACES: [&str; 10] = [
+const PLACES: [&str; 11] = [
     "accept",
     "enqueue",
     "accepted",
     "claim",
     "claimed",
     "entity 2",
+    "written",
     "commit",
     "committed",
     "publish",
@@ -105,7 +106,7 @@ async fn the_same_record_whatever_fails(deployment: Deployment, fault: Fault) {
             ["rolled_back", "failed UNKNOWN_TICKET data.ticket_id"],
         ]
     );
-    for places in PLACES.chunks(5) {
+    for places in PLACES.chunks(6) {
         let days = places.iter().map(|place| day(deployment, Some((place, fault))));
         for (place, found) in places.iter().zip(futures::future::join_all(days).await) {
             assert_eq!(found, expected, "{fault:?} at {place}");

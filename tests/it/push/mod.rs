@@ -16,6 +16,7 @@ mod model;
 mod poison;
 mod repeats;
 mod resolving;
+mod strategies;
 
 use crate::by_deployment;
 use crate::sales::{read, shared};
@@ -55,8 +56,12 @@ on_every_deployment! {
     resolving::a_person_decides_once,
     resolving::a_decision_about_something_else_is_refused,
     resolving::a_merge_is_a_version_like_any_other,
+    strategies::each_type_is_decided_by_its_strategy,
+    strategies::members_are_merged_with_the_version_that_the_site_knew,
+    strategies::a_batch_keeps_the_strategies_of_its_acceptance,
     isolation::two_sites_with_the_same_ids_never_meet,
     isolation::foreign_and_missing_look_alike,
+    isolation::a_statement_that_forgets_its_site_finds_nothing,
     poison::an_entity_that_cannot_be_stored_is_one_entity_s_error,
     poison::an_atomic_batch_that_kills_is_dead_and_the_lane_goes_on,
     poison::the_entity_that_kills_is_set_aside,

@@ -95,14 +95,22 @@ pub(super) async fn a_decision_about_something_else_is_refused(deployment: Deplo
     abort["on_conflict"] = json!("abort");
     let id = conflict_of(&site.post(&abort).await);
     let seen = tag(&site, &id).await;
+    assert_eq!(seen, "\"1\"", "the server's version");
     // The site sends another copy: what was seen is not what would be decided about.
     abort["batch_id"] = json!(Uuid::now_v7());
     abort["entities"][0] = line(a, 2, None, "3");
     assert_eq!(conflict_of(&site.post(&abort).await), id);
     let moved = decide(&site, &id, Some(&seen), &json!({"resolution": "client"})).await;
     assert_eq!((moved.status, &moved.json()["conflict"]["client"]["quantite"]), (412, &json!("3")));
+    let types: Vec<_> = moved.headers.get_all("content-type").iter().collect();
+    assert_eq!(types, ["application/json"]);
     let now = moved.headers["etag"].to_str().unwrap().to_owned();
     assert_eq!(now, tag(&site, &id).await);
+    // One of several tags is enough; a weak one names nothing for certain (RFC 9110).
+    let weak = format!("W/{now}");
+    let refused = decide(&site, &id, Some(&weak), &json!({"resolution": "client"})).await;
+    assert_eq!(refused.status, 412, "{}", refused.text);
+    let now = format!("{seen}, {now}");
     let done = decide(&site, &id, Some(&now), &json!({"resolution": "client"})).await;
     assert_eq!((done.status, &done.json()["result_rev"]), (200, &json!(2)));
     site.close().await;

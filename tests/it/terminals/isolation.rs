@@ -141,7 +141,7 @@ pub(super) async fn shops_hear_nothing_of_each_other(deployment: Deployment) {
 
 /// The database of a program that is no superuser, as it should be in earnest: that of a role which
 /// owns every table.
-async fn as_plain_owner(deployment: Deployment) -> Stores {
+pub(crate) async fn as_plain_owner(deployment: Deployment) -> Stores {
     let mut stores = deployment.fresh().await;
     let db = stores.db().await;
     let role = format!("plain_{:08x}", rand::random::<u32>());

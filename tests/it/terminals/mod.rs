@@ -3,7 +3,7 @@
 
 mod desk;
 mod faults;
-mod isolation;
+pub(crate) mod isolation;
 mod keys;
 mod look;
 mod poison;
