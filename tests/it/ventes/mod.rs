@@ -6,6 +6,7 @@ pub(crate) mod booking;
 pub(crate) mod model;
 pub(crate) mod reference;
 pub(crate) mod repeats;
+pub(crate) mod runs;
 
 use chrono::{DateTime, Utc};
 use db::{Db, Sql, args};
@@ -58,6 +59,8 @@ checks! {
     repeats::a_rejection_is_counted_then_closed,
     repeats::a_default_price_may_be_written_out,
     model::random_batches_agree_with_the_model,
+    runs::a_chunk_is_its_sales_one_by_one,
+    runs::chunks_at_once_share_stock_and_numbers,
     reference::the_demo_data_loads_twice,
     reference::a_wrong_seed_changes_nothing,
     reference::a_moved_stock_is_kept,

@@ -38,7 +38,7 @@ impl Stored {
         origin: &Origin,
         sent: &Sent<'_>,
         sale: &Sale,
-        priced: &Priced,
+        priced: Priced,
     ) -> Self {
         Self {
             id,
@@ -48,7 +48,7 @@ impl Stored {
             mode: sale.mode.to_owned(),
             paid: sale.paid,
             raw_date: sale.date.as_ref().map(|date| date.raw.clone()),
-            lines: priced.lines.clone(),
+            lines: priced.lines,
             reported_by: origin.job,
             delivered: false,
             duplicates: 0,
