@@ -53,6 +53,7 @@ checks! {
     booking::sales_of_other_articles_commute,
     repeats::an_undelivered_sale_is_reported_again,
     repeats::a_delivered_sale_is_a_duplicate,
+    repeats::a_sale_marked_before_0011_is_delivered,
     repeats::a_stuck_outbox_is_released,
     repeats::a_taken_number_is_a_conflict,
     repeats::the_first_of_a_batch_wins,
@@ -142,11 +143,10 @@ pub(crate) async fn try_send(
     Ok(outcomes)
 }
 
-pub(crate) async fn deliver(db: &Db, origin: &Origin) -> u64 {
+pub(crate) async fn deliver(db: &Db, origin: &Origin) {
     let mut tx = db.begin().await.unwrap();
-    let sales = ventes::delivered(&mut tx, origin.job).await.unwrap();
+    ventes::delivered(&mut tx, origin.job).await.unwrap();
     tx.commit().await.unwrap();
-    sales
 }
 
 /// `number` and `+` for created, `+again` for reported again, the code for refused.

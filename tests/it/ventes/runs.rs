@@ -43,8 +43,7 @@ async fn tables(tx: &mut Tx, shop: &Shop) -> Vec<String> {
     static DUMPS: [Sql; 7] = [
         dump!(
             "numero_facture, montant_total, mode_paiement, paye, date_vente, date_vente_brute, \
-             date_corrigee, recue_le, t.nom, job_id, empreinte, rapportee_par, \
-             remise_le IS NOT NULL, doublons",
+             date_corrigee, recue_le, t.nom, job_id, empreinte, rapportee_par, doublons",
             "ventes v JOIN terminaux t ON t.id = terminal_id WHERE v.boutique_id = $1 ORDER BY v.id"
         ),
         dump!(

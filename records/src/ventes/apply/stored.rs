@@ -95,8 +95,9 @@ pub(super) struct StoredSales {
 
 static SALES: Sql = Sql::both(
     "SELECT id, numero_facture, terminal_id, empreinte, montant_total, mode_paiement, paye, \
-     date_vente_brute, rapportee_par, remise_le IS NOT NULL AS remise, doublons, \
-     recue_le <= {after $3} AS ancienne \
+     date_vente_brute, rapportee_par, doublons, recue_le <= {after $3} AS ancienne, \
+     remise_le IS NOT NULL OR EXISTS (SELECT 1 FROM remises \
+     WHERE remises.job_id = rapportee_par) AS remise \
      FROM ventes WHERE boutique_id = $1 AND numero_facture = ANY($2)",
 );
 
