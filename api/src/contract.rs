@@ -8,7 +8,7 @@ use crate::error::ApiError;
 use crate::idempotency::{self, Keyed};
 use crate::prefer::Prefer;
 use crate::trace::Trace;
-use crate::{Settings, State, accept, body, load};
+use crate::{Settings, State, accept, body, delivery, load};
 use accept::Accepted;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
@@ -175,7 +175,7 @@ impl<C: Contract> Course<'_, C> {
     /// Has it noted, once the answer has left whole, that it did.
     fn delivered(&self, job: Option<Uuid>, mut response: Response) -> Response {
         if let (Some(lane), Some(id)) = (self.contract.delivers_in(), job) {
-            response.extensions_mut().insert(accept::delivery(self.state, &lane, id));
+            response.extensions_mut().insert(delivery::delivery(self.state, &lane, id));
         }
         response
     }

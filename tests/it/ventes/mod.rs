@@ -145,7 +145,7 @@ pub(crate) async fn try_send(
 
 pub(crate) async fn deliver(db: &Db, origin: &Origin) {
     let mut tx = db.begin().await.unwrap();
-    ventes::delivered(&mut tx, origin.job).await.unwrap();
+    ventes::delivered(&mut tx, &[origin.job]).await.unwrap();
     tx.commit().await.unwrap();
 }
 
