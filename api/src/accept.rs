@@ -3,13 +3,11 @@
 //! [`crate::contract`] and the generic API put them together.
 
 use crate::State;
-use crate::delivery::Delivery;
 use crate::error::ApiError;
 use crate::idempotency::Keyed;
 use db::{Dialect, Tx, failpoint};
 use queue::{Enqueued, JobRow, NewJob};
 use records::requests;
-use records::ventes::delivered;
 use std::collections::HashMap;
 use std::future::Future;
 use std::slice;
@@ -22,9 +20,6 @@ use uuid::Uuid;
 const ROOM_POLL: Duration = Duration::from_millis(50);
 /// How often a transaction that collided with another one is tried again.
 pub(crate) const COLLISIONS: u32 = 5;
-/// Pauses between attempts to record a delivery. A mark that is lost costs one repeated report,
-/// never a sale.
-const MARK_RETRIES_MS: [u64; 4] = [50, 250, 1000, 2000];
 
 /// Requests of this process that were admitted but are not jobs yet, per principal.
 #[derive(Clone, Default)]
@@ -192,33 +187,4 @@ pub(crate) fn write_patience(state: &State) -> Duration {
         Dialect::Sqlite => state.settings.store_timeout * 5,
         Dialect::Postgres => state.settings.store_timeout,
     }
-}
-
-/// Records, once the answer has left whole, that it did (D-12). Until then requests of `lane` wait.
-pub(crate) fn delivery(state: &State, lane: &str, id: Uuid) -> Delivery {
-    let mark = state.marks.begin(lane);
-    let state = state.clone();
-    Delivery::new(move || {
-        let marking = state.marking.clone();
-        marking.spawn(async move {
-            for pause in MARK_RETRIES_MS.map(Duration::from_millis) {
-                match record_delivery(&state, id).await {
-                    Ok(()) => break,
-                    Err(error) => {
-                        tracing::warn!(job.id = %id, %error, "a delivery could not be recorded");
-                        sleep(pause).await;
-                    }
-                }
-            }
-            drop(mark);
-        });
-    })
-}
-
-async fn record_delivery(state: &State, id: Uuid) -> Result<(), queue::Error> {
-    failpoint::at("delivery").await?;
-    let mut tx = state.engine.db().begin().await?;
-    state.engine.delivered_in(&mut tx, id).await?;
-    delivered(&mut tx, id).await?;
-    Ok(tx.commit().await?)
 }

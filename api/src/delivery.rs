@@ -1,6 +1,10 @@
 //! Knowing that an answer left whole (D-12): the callback that travels with an answer, the body
 //! that carries it to the wire, and the marks it leaves in the record.
 
+mod notes;
+
+pub(crate) use notes::{Notes, delivery};
+
 use crate::wire::Wire;
 use axum::body::Body;
 use bytes::Bytes;

@@ -63,6 +63,7 @@ pub struct State {
     limits: Arc<Limits>,
     rooms: accept::Rooms,
     marks: delivery::Marks,
+    notes: delivery::Notes,
     /// Deliveries that are being recorded; shutdown waits for them.
     marking: TaskTracker,
     gauges: Arc<health::Gauges>,
@@ -93,6 +94,7 @@ impl State {
             limits: Arc::new(limits),
             rooms: accept::Rooms::default(),
             marks: delivery::Marks::default(),
+            notes: delivery::Notes::default(),
             marking: TaskTracker::new(),
             gauges: Arc::default(),
             load: Arc::default(),

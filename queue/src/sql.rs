@@ -30,7 +30,7 @@ use crate::bell::{Bell, Entry};
 use crate::control::Beat;
 use crate::engine::Engine;
 use crate::job::{
-    Claim, Claimed, Enqueued, JobRow, NewJob, Outcome, Reaped, Retention, Save, Ticket,
+    Claim, Claimed, Enqueued, JobRow, NewJob, Outcome, Reaped, Retention, Save, State, Ticket,
 };
 use crate::mutations::{Protection, is_off};
 use crate::redis::Index;
@@ -185,8 +185,8 @@ impl Engine for Record {
         self.sign_of_life(beat).await
     }
 
-    async fn delivered_in(&self, tx: &mut Tx, id: Uuid) -> Result<(), Error> {
-        self.mark_delivered(tx, id).await
+    async fn delivered_in(&self, tx: &mut Tx, ids: &[Uuid]) -> Result<(), Error> {
+        self.mark_delivered(tx, ids).await
     }
 
     async fn wait(&self, id: Uuid, timeout: Duration) -> Result<Option<JobRow>, Error> {
@@ -195,14 +195,17 @@ impl Engine for Record {
         let deadline = tokio::time::Instant::now() + timeout;
         // Listening starts before the first look, so no end falls between the two.
         let mut waiter = self.bell.done(id);
+        let mut rung = false;
         loop {
-            let row = self.row(id).await?;
-            let ended = row.as_ref().is_none_or(|row| row.state.is_final());
-            if ended || tokio::time::Instant::now() >= deadline {
-                return Ok(row);
+            let is_late = tokio::time::Instant::now() >= deadline;
+            if rung || is_late || self.state_of(id).await?.is_none_or(State::is_final) {
+                let row = self.row(id).await?;
+                if is_late || row.as_ref().is_none_or(|row| row.state.is_final()) {
+                    return Ok(row);
+                }
             }
             let look = (tokio::time::Instant::now() + LOOK).min(deadline);
-            let _ = tokio::time::timeout_at(look, waiter.changed()).await;
+            rung = tokio::time::timeout_at(look, waiter.changed()).await.is_ok();
         }
     }
 

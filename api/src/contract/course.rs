@@ -4,7 +4,7 @@ use super::{Asked, Contract, Earlier};
 use crate::accept::{self, Begun, Beside, Place, Taken};
 use crate::error::ApiError;
 use crate::idempotency::{self, Keyed};
-use crate::{State, body, load};
+use crate::{State, body, delivery, load};
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -216,7 +216,7 @@ impl<C: Contract> Course<'_, C> {
     /// Has it noted, once the answer has left whole, that it did.
     fn delivered(&self, job: Option<Uuid>, mut response: Response) -> Response {
         if let (Some(lane), Some(id)) = (self.contract.delivers_in(), job) {
-            response.extensions_mut().insert(accept::delivery(self.state, &lane, id));
+            response.extensions_mut().insert(delivery::delivery(self.state, &lane, id));
         }
         response
     }

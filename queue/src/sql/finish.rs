@@ -122,7 +122,7 @@ pub(super) static UNBLOCK: Sql = Sql::both(concat!(
 ));
 
 static DELIVERED: Sql =
-    Sql::both("UPDATE jobs SET delivered_at = {now} WHERE id = $1 AND delivered_at IS NULL");
+    Sql::both("UPDATE jobs SET delivered_at = {now} WHERE id = ANY($1) AND delivered_at IS NULL");
 
 impl Record {
     pub(super) async fn finish_step(
@@ -201,8 +201,8 @@ impl Record {
         Ok(())
     }
 
-    pub(super) async fn mark_delivered(&self, tx: &mut Tx, id: Uuid) -> Result<(), Error> {
-        tx.execute(&DELIVERED, args![id]).await?;
+    pub(super) async fn mark_delivered(&self, tx: &mut Tx, ids: &[Uuid]) -> Result<(), Error> {
+        tx.execute(&DELIVERED, args![ids.to_vec()]).await?;
         Ok(())
     }
 }

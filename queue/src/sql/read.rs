@@ -1,14 +1,16 @@
 //! Reading one job and what is kept about it.
 
 use super::Record;
-use super::rows::{attempt, job, job_columns, number};
+use super::rows::{attempt, job, job_columns, number, state};
 use crate::Error;
 use crate::control::{Action, LogLine};
-use crate::job::{Attempt, JobRow};
+use crate::job::{Attempt, JobRow, State};
 use db::{Row, Sql, args};
 use uuid::Uuid;
 
 static GET: Sql = Sql::both(concat!("SELECT ", job_columns!(), " FROM jobs WHERE id = $1"));
+
+static STATE: Sql = Sql::both("SELECT state FROM jobs WHERE id = $1");
 
 static ATTEMPTS: Sql = Sql::both(
     "SELECT attempt, worker, started_at, ended_at, outcome, error FROM attempts \
@@ -36,6 +38,11 @@ static UNFINISHED: Sql = Sql::both(
 impl Record {
     pub(super) async fn row(&self, id: Uuid) -> Result<Option<JobRow>, Error> {
         self.db.read_one(&GET, args![id]).await?.as_ref().map(job).transpose()
+    }
+
+    /// The state alone: of a job that has not ended nobody waits for anything else.
+    pub(super) async fn state_of(&self, id: Uuid) -> Result<Option<State>, Error> {
+        self.db.read_one(&STATE, args![id]).await?.as_ref().map(state).transpose()
     }
 
     pub(super) async fn failed_attempts(&self, id: Uuid) -> Result<Vec<Attempt>, Error> {

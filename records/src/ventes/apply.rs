@@ -2,10 +2,12 @@
 //!
 //! A savepoint per sale: what goes wrong with one is undone, kept in `ventes_rejetees` and
 //! answered, and never touches its neighbours. Only a failure that may pass by itself ends the
-//! whole call, so that the transaction is tried again.
+//! whole call, so that the transaction is tried again. Sales in a row that nothing speaks against
+//! are written together ([`run`]); if that fails, one by one after all.
 
 mod articles;
 mod book;
+mod run;
 mod stored;
 
 use super::days::{self, Booked};
@@ -14,7 +16,7 @@ use super::refusal::{Code, Refusal};
 use super::rejected::{OpenRejections, Rejection};
 use super::sale::{Malformed, Sale, parse};
 use super::{Policy, fingerprint, money, scope, texts};
-use articles::Articles;
+use articles::{Articles, Priced};
 use chrono::{DateTime, Utc};
 use db::{Error, Sql, Tx, failpoint};
 use futures::FutureExt as _;
@@ -75,11 +77,8 @@ pub async fn apply(
         .collect();
     scope(tx, origin.boutique_id).await?;
     let mut chunk = Chunk::load(tx, origin, policy, &sales).await?;
-    let mut outcomes = Vec::with_capacity(sales.len());
-    for sent in &sales {
-        outcomes.push(chunk.apply_sale(tx, sent).await?);
-    }
-    chunk.booked.write(tx, origin).await?;
+    let outcomes = chunk.apply_all(tx, &sales).await?;
+    chunk.days.write(tx, origin).await?;
     Ok(outcomes)
 }
 
@@ -151,6 +150,16 @@ impl<'a> Sent<'a> {
     }
 }
 
+/// A well-formed sale under the number it gets, every amount known.
+struct Booking<'a> {
+    sent: &'a Sent<'a>,
+    sale: &'a Sale,
+    number: String,
+    /// The index in that number, if it is a generated one.
+    index: Option<usize>,
+    priced: Priced,
+}
+
 /// What several sales of one transaction share: what was read once for all of them, kept in step
 /// with what they do.
 struct Chunk<'a> {
@@ -159,7 +168,7 @@ struct Chunk<'a> {
     articles: Articles,
     stored: StoredSales,
     open: OpenRejections,
-    booked: Booked,
+    days: Booked,
     /// The lowest index that may still be free in a generated number.
     next_index: usize,
 }
@@ -181,7 +190,7 @@ impl<'a> Chunk<'a> {
             articles: Articles::load(tx, origin.boutique_id, article_ids.collect()).await?,
             stored: StoredSales::load(tx, origin, policy, numbers).await?,
             open: OpenRejections::load(tx, origin, fingerprints).await?,
-            booked: Booked::default(),
+            days: Booked::default(),
             next_index: 0,
         })
     }
@@ -229,11 +238,12 @@ impl<'a> Chunk<'a> {
             return self.exists(tx, sent, sale, number).await;
         }
         let priced = self.articles.price(sale)?;
-        let (id, number, next_index) = match &sale.number {
-            None => self.insert_generated(tx, sent, sale, &priced).await?,
+        let (id, booking) = match &sale.number {
+            None => self.insert_generated(tx, sent, sale, priced).await?,
             Some(number) => {
-                match book::insert(tx, self.origin, sent, sale, number, priced.total).await? {
-                    Some(id) => (id, number.clone(), self.next_index),
+                let booking = Booking { sent, sale, number: number.clone(), index: None, priced };
+                match self.insert(tx, &booking).await? {
+                    Some(id) => (id, booking),
                     // Somebody else's transaction was faster.
                     None => {
                         self.stored.reload(tx, self.origin, self.policy, number).await?;
@@ -242,36 +252,51 @@ impl<'a> Chunk<'a> {
                 }
             }
         };
-        let alerts =
-            book::move_stock(tx, self.origin, self.policy.stock, id, &number, &priced).await?;
+        let alerts = book::move_stock(tx, self.origin, self.policy.stock, id, &booking).await?;
         self.open.close(tx, self.origin, sent.number(), &sent.fingerprint).await?;
-        self.next_index = next_index;
-        let stored = Stored::created(id, self.origin, sent, sale, &priced);
+        Ok(self.booked(id, booking, alerts))
+    }
+
+    /// A sale is written: what is shared learns of it.
+    fn booked(&mut self, id: i64, booking: Booking<'_>, alerts: Vec<String>) -> SaleOutcome {
+        let Booking { sent, sale, number, index, priced } = booking;
+        if let Some(index) = index {
+            self.next_index = index + 1;
+        }
+        self.articles.took(&priced.lines);
+        let (date, _corrected) = sale.booked(self.origin.recue_le);
+        self.days.add(days::day(self.origin.fuseau, date), priced.total);
+        let stored = Stored::created(id, self.origin, sent, sale, priced);
         let outcome = created(&number, &stored, false, alerts);
         self.stored.add(number, stored);
-        let (date, _corrected) = sale.booked(self.origin.recue_le);
-        self.booked.add(days::day(self.origin.fuseau, date), priced.total);
-        Ok(outcome)
+        outcome
+    }
+
+    async fn insert(&self, tx: &mut Tx, booking: &Booking<'_>) -> Result<Option<i64>, Error> {
+        let ids = book::insert(tx, self.origin, std::slice::from_ref(booking)).await?;
+        Ok(ids.into_values().next())
     }
 
     /// Inserts a sale under the next free generated number at or after its position (D-62);
-    /// returns its id, the number, and where to look for the next one.
-    async fn insert_generated(
+    /// returns its id and what was inserted.
+    async fn insert_generated<'s>(
         &self,
         tx: &mut Tx,
-        sent: &Sent<'_>,
-        sale: &Sale,
-        priced: &articles::Priced,
-    ) -> Result<(i64, String, usize), Error> {
-        let mut index = sent.position.max(self.next_index);
+        sent: &'s Sent<'s>,
+        sale: &'s Sale,
+        priced: Priced,
+    ) -> Result<(i64, Booking<'s>), Error> {
+        let index = sent.position.max(self.next_index);
+        let number = generated(self.origin, index);
+        let mut booking = Booking { sent, sale, number, index: Some(index), priced };
+        let mut next = index;
         loop {
-            let number = generated(self.origin, index);
-            if let Some(id) =
-                book::insert(tx, self.origin, sent, sale, &number, priced.total).await?
-            {
-                return Ok((id, number, index + 1));
+            if let Some(id) = self.insert(tx, &booking).await? {
+                return Ok((id, booking));
             }
-            index = stored::next_free(tx, self.origin, index + 1).await?;
+            next = stored::next_free(tx, self.origin, next + 1).await?;
+            booking.number = generated(self.origin, next);
+            booking.index = Some(next);
         }
     }
 

@@ -3,11 +3,16 @@
 use db::{Error, Sql, Tx, args};
 use uuid::Uuid;
 
-static DELIVERED: Sql =
-    Sql::both("UPDATE ventes SET remise_le = {now} WHERE rapportee_par = $1 AND remise_le IS NULL");
+/// $1 jobs.
+static DELIVERED: Sql = Sql::each(
+    "INSERT INTO remises (job_id, le) SELECT job_id, {now} FROM unnest($1) AS n(job_id) \
+     ORDER BY job_id ON CONFLICT DO NOTHING",
+    "INSERT INTO remises (job_id, le) SELECT value, {now} FROM json_each($1) WHERE TRUE \
+     ON CONFLICT DO NOTHING",
+);
 
-/// Notes that the answer of `job` left whole; returns how many sales it reported as created.
-/// Sales that a later job has reported since are that job's.
-pub async fn delivered(tx: &mut Tx, job: Uuid) -> Result<u64, Error> {
-    tx.execute(&DELIVERED, args![job]).await
+/// Notes that the answers of these jobs left whole: the sales that each was the last to report as
+/// created are delivered. Those that a later job has reported since are that job's.
+pub async fn delivered(tx: &mut Tx, jobs: &[Uuid]) -> Result<(), Error> {
+    tx.execute(&DELIVERED, args![jobs.to_vec()]).await.map(drop)
 }

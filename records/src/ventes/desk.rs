@@ -110,7 +110,8 @@ const FATES: i64 = 100;
 
 static BOOKED: Sql = Sql::both(
     "SELECT v.boutique_id, b.nom AS boutique, t.numero_serie, v.numero_facture, v.montant_total, \
-     v.date_vente, v.recue_le, v.job_id, v.remise_le IS NOT NULL AS remise, v.doublons \
+     v.date_vente, v.recue_le, v.job_id, v.doublons, v.remise_le IS NOT NULL OR EXISTS \
+     (SELECT 1 FROM remises WHERE remises.job_id = v.rapportee_par) AS remise \
      FROM boutiques b JOIN ventes v ON v.boutique_id = b.id AND v.numero_facture = $2 \
      JOIN terminaux t ON t.id = v.terminal_id ORDER BY v.boutique_id LIMIT $1",
 );

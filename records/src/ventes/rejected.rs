@@ -92,7 +92,7 @@ impl OpenRejections {
 
     /// The sale has succeeded: closes its row, if it has an open one.
     pub(super) async fn close(
-        &mut self,
+        &self,
         tx: &mut Tx,
         origin: &Origin,
         number: Option<&str>,

@@ -47,11 +47,11 @@ pub(crate) async fn until_delivered_holds_until_an_answer_left_whole(stage: &Sta
     finish(stage, take_one(stage).await.ticket, done()).await;
     assert_eq!(enqueue(stage, until_delivered("batch")).await, existing(first));
     let mut tx = stage.db().begin().await.unwrap();
-    stage.delivered_in(&mut tx, first).await.unwrap();
+    stage.delivered_in(&mut tx, &[first]).await.unwrap();
     tx.rollback().await.unwrap();
     assert_eq!(enqueue(stage, until_delivered("batch")).await, existing(first));
     let mut tx = stage.db().begin().await.unwrap();
-    stage.delivered_in(&mut tx, first).await.unwrap();
+    stage.delivered_in(&mut tx, &[first]).await.unwrap();
     tx.commit().await.unwrap();
     assert!(stage.get(first).await.unwrap().unwrap().delivered_at.is_some());
     assert!(enqueue(stage, until_delivered("batch")).await.created);

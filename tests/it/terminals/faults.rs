@@ -16,7 +16,7 @@ const STALL: Duration = Duration::from_millis(1_500);
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// In the order in which a request passes them.
-const PLACES: [&str; 11] = [
+const PLACES: [&str; 13] = [
     "accept",
     "enqueue",
     "accepted",
@@ -24,6 +24,8 @@ const PLACES: [&str; 11] = [
     "claimed",
     "sale V-3",
     "decide V-3",
+    "run",
+    "decide V-4",
     "commit",
     "committed",
     "publish",
@@ -142,8 +144,8 @@ async fn day(deployment: Deployment, fault: Option<(&str, Fault)>) -> Books {
     let line = |article: i64, quantity| format!(r#""article_id":{article},"quantite":{quantity}"#);
     let first = [
         sale("V-1", &line(a, 2)),
-        sale("V-2", &line(a, 50)),
         sale("V-3", &line(b, 3)),
+        sale("V-2", &line(a, 50)),
         r#"{"numero_facture":"V-4"}"#.to_owned(),
     ];
     let unnumbered = [format!("{{\"lignes\":[{{{}}}]}}", line(b, 1))];

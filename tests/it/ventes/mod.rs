@@ -6,6 +6,7 @@ pub(crate) mod booking;
 pub(crate) mod model;
 pub(crate) mod reference;
 pub(crate) mod repeats;
+pub(crate) mod runs;
 
 use chrono::{DateTime, Utc};
 use db::{Db, Sql, args};
@@ -52,12 +53,15 @@ checks! {
     booking::sales_of_other_articles_commute,
     repeats::an_undelivered_sale_is_reported_again,
     repeats::a_delivered_sale_is_a_duplicate,
+    repeats::a_sale_marked_before_0011_is_delivered,
     repeats::a_stuck_outbox_is_released,
     repeats::a_taken_number_is_a_conflict,
     repeats::the_first_of_a_batch_wins,
     repeats::a_rejection_is_counted_then_closed,
     repeats::a_default_price_may_be_written_out,
     model::random_batches_agree_with_the_model,
+    runs::a_chunk_is_its_sales_one_by_one,
+    runs::chunks_at_once_share_stock_and_numbers,
     reference::the_demo_data_loads_twice,
     reference::a_wrong_seed_changes_nothing,
     reference::a_moved_stock_is_kept,
@@ -139,11 +143,10 @@ pub(crate) async fn try_send(
     Ok(outcomes)
 }
 
-pub(crate) async fn deliver(db: &Db, origin: &Origin) -> u64 {
+pub(crate) async fn deliver(db: &Db, origin: &Origin) {
     let mut tx = db.begin().await.unwrap();
-    let sales = ventes::delivered(&mut tx, origin.job).await.unwrap();
+    ventes::delivered(&mut tx, &[origin.job]).await.unwrap();
     tx.commit().await.unwrap();
-    sales
 }
 
 /// `number` and `+` for created, `+again` for reported again, the code for refused.

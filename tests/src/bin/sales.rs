@@ -1,8 +1,9 @@
-//! Twenty shops that send batches of sales as fast as they are answered: through the queue (an API
-//! and a worker process), and to a plain handler that does the same work in one process without
-//! one; in turn, on the same servers.
+//! Twenty shops that send batches of sales: through the queue (an API and a worker process), and to
+//! a plain handler that does the same work in one process without one; in turn, on the same
+//! servers. First as fast as they are answered, for the throughput; then at a steady rate well
+//! below that, for the time that the queue adds.
 //!
-//! `cargo run --release -p tests --bin sales` prints the table of `docs/benchmarks.md`.
+//! `cargo run --release -p tests --bin sales` prints the tables of `docs/benchmarks.md`.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 use axum::body::Bytes;
@@ -14,15 +15,19 @@ use axum::{Json, Router};
 use db::Db;
 use records::ventes::{self, Batch, BatchResult, Origin, Policy, answer};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::app::TestApp;
 use tests::stores::{Deployment, Postgres, Redis};
+use tokio::time::{Instant, sleep_until};
 
 const SHOPS: usize = 20;
 const BATCH: usize = 50;
 const ARTICLES: usize = 10;
-/// Each of the two ways runs twice for so long.
+/// Each of the two ways runs so often, for so long.
+const ROUNDS: usize = 2;
 const WALL: Duration = Duration::from_secs(30);
+/// The steady rate: this share of what the slower way can do.
+const PACE: f64 = 0.4;
 const PATH: &str = "/api/v2/simple/ventes/sync/";
 
 #[tokio::main]
@@ -36,15 +41,26 @@ async fn main() {
     app.start_api().await;
     app.start_worker();
     let plain = plain(app.stores.db().await).await;
-    let queued = app.url(0, PATH);
-    let (mut through_queue, mut without) = (Vec::new(), Vec::new());
-    for round in 0..2 {
-        through_queue.extend(load(&queued, &format!("Q{round}")).await);
-        without.extend(load(&plain, &format!("P{round}")).await);
+    let ways = [("through the queue", app.url(0, PATH)), ("plain handler", plain)];
+    println!("As fast as they are answered:\n");
+    let slower = compare(&ways, None).await;
+    let pause = (SHOPS * BATCH) as f64 / (slower * PACE);
+    println!("\nA batch of each shop every {:.0} ms:\n", pause * 1e3);
+    compare(&ways, Some(Duration::from_secs_f64(pause))).await;
+}
+
+/// Both ways in turn; prints their table and returns the lower rate, in sales per second.
+async fn compare(ways: &[(&str, String); 2], pace: Option<Duration>) -> f64 {
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..ROUNDS {
+        for (way, times) in ways.iter().zip(&mut times) {
+            let prefix = format!("{}{}{round}", &way.0[..1], u8::from(pace.is_some()));
+            times.extend(load(&way.1, &prefix, pace).await);
+        }
     }
     println!("| way | sales/s | p50 ms | p95 ms | p99 ms |\n|---|---|---|---|---|");
-    print("through the queue", through_queue);
-    print("plain handler", without);
+    let rates = ways.iter().zip(times).map(|((way, _), times)| print(way, times));
+    rates.fold(f64::INFINITY, f64::min)
 }
 
 fn shops() -> Value {
@@ -94,35 +110,46 @@ async fn apply(State(db): State<Db>, headers: HeaderMap, body: Bytes) -> Respons
     (StatusCode::CREATED, Json(answer)).into_response()
 }
 
-/// Every shop sends the next batch when the last one is answered; how long each took.
-async fn load(url: &str, prefix: &str) -> Vec<Duration> {
+/// Every shop sends the next batch when the last one is answered, and not before its turn; how
+/// long each took, from the moment at which it was due.
+async fn load(url: &str, prefix: &str, pace: Option<Duration>) -> Vec<Duration> {
     let start = Instant::now();
     let shops = (1..=SHOPS).map(|shop| async move {
         let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build();
         let (http, mut times) = (http.expect("a client"), Vec::new());
+        // The shops take turns, so that none waits for another.
+        let mut due = start + pace.unwrap_or_default().mul_f64(shop as f64 / SHOPS as f64);
         while start.elapsed() < WALL {
-            let sale = |place: usize| {
-                let article = (shop - 1) * ARTICLES + place % ARTICLES + 1;
-                json!({"numero_facture": format!("{prefix}-{}-{place}", times.len()),
-                       "lignes": [{"article_id": article, "quantite": 1}]})
-            };
-            let body: Vec<Value> = (0..BATCH).map(sale).collect();
-            let request = http.post(url).header("X-Device-Serial", format!("t{shop}")).json(&body);
-            let sent = Instant::now();
+            let body = batch(shop, &format!("{prefix}-{}", times.len()));
+            sleep_until(due).await;
+            let began = if pace.is_some() { due } else { Instant::now() };
+            let request = http.post(url).header("X-Device-Serial", format!("t{shop}")).body(body);
             let response = request.send().await.expect("an answer");
             let status = response.status();
             let text = response.text().await.expect("a whole answer");
             assert_eq!(status, 201, "{text}");
-            times.push(sent.elapsed());
+            times.push(began.elapsed());
+            due += pace.unwrap_or_default();
         }
         times
     });
     futures::future::join_all(shops).await.into_iter().flatten().collect()
 }
 
-fn print(way: &str, mut times: Vec<Duration>) {
+fn batch(shop: usize, prefix: &str) -> String {
+    let sale = |place: usize| {
+        let article = (shop - 1) * ARTICLES + place % ARTICLES + 1;
+        json!({"numero_facture": format!("{prefix}-{place}"),
+               "lignes": [{"article_id": article, "quantite": 1}]})
+    };
+    Value::from_iter((0..BATCH).map(sale)).to_string()
+}
+
+/// Prints a line of the table; returns its rate.
+fn print(way: &str, mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
-    let rate = (times.len() * BATCH) as f64 / (2.0 * WALL.as_secs_f64());
+    let rate = (times.len() * BATCH) as f64 / (ROUNDS as f64 * WALL.as_secs_f64());
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     println!("| {way} | {rate:.0} | {:.1} | {:.1} | {:.1} |", at(0.5), at(0.95), at(0.99));
+    rate
 }

@@ -5,10 +5,9 @@ use crate::ventes::sale::Sale;
 use crate::ventes::{money, texts};
 use db::{Error, Sql, Tx, args};
 use rust_decimal::Decimal;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-/// Active articles of one shop, by id. Their stock is not here: the guarded statement alone
-/// knows it.
+/// Active articles of one shop, by id.
 pub(super) struct Articles {
     by_id: HashMap<i64, Article>,
 }
@@ -16,6 +15,8 @@ pub(super) struct Articles {
 struct Article {
     name: String,
     price: Decimal,
+    /// What is probably left: the guarded statement alone knows it.
+    stock: i64,
 }
 
 /// A sale whose every amount is known.
@@ -33,9 +34,18 @@ pub(super) struct PricedLine {
 }
 
 static ARTICLES: Sql = Sql::both(
-    "SELECT id, nom, prix_vente FROM articles \
+    "SELECT id, nom, prix_vente, quantite_stock FROM articles \
      WHERE boutique_id = $1 AND id = ANY($2) AND actif",
 );
+
+impl Priced {
+    /// Adds what it takes of each article to `asked`.
+    pub(super) fn add_to(&self, asked: &mut BTreeMap<i64, i64>) {
+        for line in &self.lines {
+            *asked.entry(line.article_id).or_default() += line.quantity;
+        }
+    }
+}
 
 impl Articles {
     pub(super) async fn load(tx: &mut Tx, shop_id: i64, mut ids: Vec<i64>) -> Result<Self, Error> {
@@ -46,7 +56,8 @@ impl Articles {
             return Ok(Self { by_id });
         }
         for row in tx.rows(&ARTICLES, args![shop_id, ids]).await? {
-            let article = Article { name: row.get("nom")?, price: row.get("prix_vente")? };
+            let (name, price) = (row.get("nom")?, row.get("prix_vente")?);
+            let article = Article { name, price, stock: row.get("quantite_stock")? };
             by_id.insert(row.get("id")?, article);
         }
         Ok(Self { by_id })
@@ -55,6 +66,20 @@ impl Articles {
     /// The article's own price, if it may be sold.
     pub(super) fn price_of(&self, id: i64) -> Option<Decimal> {
         self.by_id.get(&id).map(|article| article.price)
+    }
+
+    /// Whether there is probably so much of an article.
+    pub(super) fn has(&self, id: i64, quantity: i64) -> bool {
+        self.by_id.get(&id).is_some_and(|article| article.stock >= quantity)
+    }
+
+    /// These lines were booked.
+    pub(super) fn took(&mut self, lines: &[PricedLine]) {
+        for line in lines {
+            if let Some(article) = self.by_id.get_mut(&line.article_id) {
+                article.stock -= line.quantity;
+            }
+        }
     }
 
     /// `Σ price × quantity`, exactly; the first line of an article that cannot be sold refuses.

@@ -1,48 +1,82 @@
-//! Writes one sale: its row, its lines, and the stock they take with a ledger row each.
+//! Writes sales: their rows, their lines, and the stock they take with a ledger row each.
 
-use super::articles::{Priced, PricedLine};
-use super::{Origin, Sent, Stop};
+use super::articles::PricedLine;
+use super::{Booking, Origin, Stop};
 use crate::ventes::money::hundredths;
 use crate::ventes::refusal::Refusal;
-use crate::ventes::sale::Sale;
 use crate::ventes::{StockPolicy, texts};
 use db::{Error, Sql, Tx, Value, args};
-use rust_decimal::Decimal;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-static INSERT: Sql = Sql::both(
+/// A sale's row, as the statement below reads it.
+#[derive(Debug, Serialize)]
+struct SaleRow<'a> {
+    rang: usize,
+    numero: &'a str,
+    centimes: i64,
+    mode: &'a str,
+    paye: bool,
+    /// Absent: when it was received.
+    date: Option<String>,
+    brute: Option<&'a str>,
+    corrigee: bool,
+    empreinte: &'a str,
+}
+
+impl<'a> SaleRow<'a> {
+    fn of((rang, booking): (usize, &'a Booking<'_>), origin: &Origin) -> Self {
+        let Booking { sent, sale, number, priced, .. } = booking;
+        let (date, corrigee) = sale.booked(origin.recue_le);
+        Self {
+            rang,
+            numero: number,
+            centimes: hundredths(priced.total),
+            mode: sale.mode,
+            paye: sale.paid,
+            date: (date != origin.recue_le).then(|| db::instant_text(date)),
+            brute: sale.date.as_ref().map(|date| date.raw.as_str()),
+            corrigee,
+            empreinte: &sent.fingerprint,
+        }
+    }
+}
+
+/// $1 shop, $2 rows, $3 received, $4 terminal, $5 job.
+static INSERT: Sql = Sql::each(
     "INSERT INTO ventes (boutique_id, numero_facture, montant_total, mode_paiement, paye, \
      date_vente, date_vente_brute, date_corrigee, recue_le, terminal_id, job_id, empreinte, \
-     rapportee_par) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11) \
-     ON CONFLICT (boutique_id, numero_facture) DO NOTHING RETURNING id",
+     rapportee_par) \
+     SELECT $1, numero, centimes::numeric / 100, mode, paye, COALESCE(date, $3), brute, corrigee, \
+     $3, $4, $5, empreinte, $5 FROM json_to_recordset($2) AS v(rang bigint, numero text, \
+     centimes bigint, mode text, paye boolean, date timestamptz, brute text, corrigee boolean, \
+     empreinte text) ORDER BY rang \
+     ON CONFLICT (boutique_id, numero_facture) DO NOTHING RETURNING id, numero_facture",
+    "INSERT INTO ventes (boutique_id, numero_facture, montant_total, mode_paiement, paye, \
+     date_vente, date_vente_brute, date_corrigee, recue_le, terminal_id, job_id, empreinte, \
+     rapportee_par) \
+     SELECT $1, value ->> 'numero', value ->> 'centimes', value ->> 'mode', value ->> 'paye', \
+     COALESCE(value ->> 'date', $3), value ->> 'brute', value ->> 'corrigee', $3, $4, $5, \
+     value ->> 'empreinte', $5 FROM json_each($2) WHERE TRUE ORDER BY value ->> 'rang' \
+     ON CONFLICT (boutique_id, numero_facture) DO NOTHING RETURNING id, numero_facture",
 );
 
-/// Inserts the sale's row and returns its id; `None` if the shop has that number already.
+/// Inserts the rows of sales, their ids ascending, and returns these by number; those are missing
+/// whose number the shop has already.
 pub(super) async fn insert(
     tx: &mut Tx,
     origin: &Origin,
-    sent: &Sent<'_>,
-    sale: &Sale,
-    number: &str,
-    total: Decimal,
-) -> Result<Option<i64>, Error> {
-    let (date, corrected) = sale.booked(origin.recue_le);
-    let values = args![
-        origin.boutique_id,
-        number,
-        total,
-        sale.mode,
-        sale.paid,
-        date,
-        sale.date.as_ref().map(|date| date.raw.as_str()),
-        corrected,
-        origin.recue_le,
-        origin.terminal_id,
-        origin.job,
-        sent.fingerprint.as_str(),
-    ];
-    tx.row(&INSERT, values).await?.map(|row| row.get("id")).transpose()
+    sales: &[Booking<'_>],
+) -> Result<HashMap<String, i64>, Error> {
+    let rows: Vec<_> = sales.iter().enumerate().map(|row| SaleRow::of(row, origin)).collect();
+    let values =
+        args![origin.boutique_id, json(&rows), origin.recue_le, origin.terminal_id, origin.job];
+    let rows = tx.rows(&INSERT, values).await?;
+    rows.iter().map(|row| Ok((row.get("numero_facture")?, row.get("id")?))).collect()
+}
+
+fn json<T: Serialize>(rows: &[T]) -> Value {
+    Value::json(serde_json::to_string(rows).expect("rows are plain data"))
 }
 
 /// The authority on stock: takes it only if there is enough, at the moment of taking (D-61).
@@ -75,13 +109,10 @@ pub(super) async fn move_stock(
     origin: &Origin,
     policy: StockPolicy,
     sale_id: i64,
-    number: &str,
-    priced: &Priced,
+    booking: &Booking<'_>,
 ) -> Result<Vec<String>, Stop> {
-    let mut asked: BTreeMap<i64, i64> = BTreeMap::new();
-    for line in &priced.lines {
-        *asked.entry(line.article_id).or_default() += line.quantity;
-    }
+    let mut asked = BTreeMap::new();
+    booking.priced.add_to(&mut asked);
     let values = |article_id: i64, quantity: i64| args![article_id, origin.boutique_id, quantity];
     let (mut stock, mut alerts) = (BTreeMap::new(), Vec::new());
     for (article_id, quantity) in asked {
@@ -96,15 +127,60 @@ pub(super) async fn move_stock(
                 };
                 let before = row.get::<i64>("quantite_stock")? + quantity;
                 stock.insert(article_id, before);
-                let sale = (sale_id, number);
+                let sale = (sale_id, booking.number.as_str());
                 alert(tx, origin, sale, article_id, (quantity, before)).await?;
                 alerts.push(texts::out_of_stock(&row.get::<String>("nom")?));
             }
             None => return Err(why_not(tx, origin, article_id, quantity).await?.into()),
         }
     }
-    write(tx, origin, sale_id, number, &chained(&priced.lines, stock)).await?;
+    write(tx, origin, &[(sale_id, booking)], stock).await?;
     Ok(alerts)
+}
+
+/// $1 shop, $2 articles and what is asked of them: takes it from those that have enough. Their rows
+/// are locked in ascending order first.
+static TAKE_ALL: Sql = Sql::each(
+    "WITH asked AS MATERIALIZED (SELECT * FROM json_to_recordset($2) \
+     AS a(article_id bigint, quantite bigint)), \
+     held AS MATERIALIZED (SELECT id FROM articles WHERE boutique_id = $1 \
+     AND id IN (SELECT article_id FROM asked) ORDER BY id FOR NO KEY UPDATE) \
+     UPDATE articles SET quantite_stock = quantite_stock - asked.quantite \
+     FROM asked JOIN held ON held.id = asked.article_id \
+     WHERE articles.id = asked.article_id AND boutique_id = $1 AND actif \
+     AND quantite_stock >= asked.quantite RETURNING articles.id AS id, quantite_stock",
+    "UPDATE articles SET quantite_stock = quantite_stock - asked.quantite \
+     FROM (SELECT value ->> 'article_id' AS article_id, value ->> 'quantite' AS quantite \
+     FROM json_each($2) LIMIT -1) AS asked \
+     WHERE articles.id = asked.article_id AND boutique_id = $1 AND actif \
+     AND quantite_stock >= asked.quantite RETURNING articles.id AS id, quantite_stock",
+);
+
+#[derive(Debug, Serialize)]
+struct AskedRow {
+    article_id: i64,
+    quantite: i64,
+}
+
+/// Takes all of it and returns the stock before; `None` if some article has too little, and then
+/// others may be taken already.
+pub(super) async fn take_all(
+    tx: &mut Tx,
+    origin: &Origin,
+    asked: &BTreeMap<i64, i64>,
+) -> Result<Option<BTreeMap<i64, i64>>, Error> {
+    let row = |(article_id, quantite): (&i64, &i64)| AskedRow {
+        article_id: *article_id,
+        quantite: *quantite,
+    };
+    let rows = json(&asked.iter().map(row).collect::<Vec<_>>());
+    let mut stock = BTreeMap::new();
+    for row in tx.rows(&TAKE_ALL, args![origin.boutique_id, rows]).await? {
+        let id = row.get("id")?;
+        let taken = asked.get(&id).copied().unwrap_or_default();
+        stock.insert(id, row.get::<i64>("quantite_stock")? + taken);
+    }
+    Ok((stock.len() == asked.len()).then_some(stock))
 }
 
 /// Keeps what a sale took below zero, for a person to look at.
@@ -145,6 +221,8 @@ async fn why_not(
 /// A line and its ledger row, as the statements below read them.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 struct LineRow<'a> {
+    vente: i64,
+    numero: &'a str,
     rang: usize,
     article_id: i64,
     nom: &'a str,
@@ -155,13 +233,19 @@ struct LineRow<'a> {
     apres: i64,
 }
 
-/// Lines of one article follow each other down from the stock before the sale.
-fn chained(lines: &[PricedLine], mut stock: BTreeMap<i64, i64>) -> Vec<LineRow<'_>> {
+/// Lines of one article follow each other down from its stock in `stock`.
+fn chained<'a>(
+    (vente, numero): (i64, &'a str),
+    lines: &'a [PricedLine],
+    stock: &mut BTreeMap<i64, i64>,
+) -> Vec<LineRow<'a>> {
     let rows = lines.iter().enumerate().map(|(rang, line)| {
         let before = stock.entry(line.article_id).or_default();
         let avant = *before;
         *before -= line.quantity;
         LineRow {
+            vente,
+            numero,
             rang,
             article_id: line.article_id,
             nom: &line.name,
@@ -174,43 +258,47 @@ fn chained(lines: &[PricedLine], mut stock: BTreeMap<i64, i64>) -> Vec<LineRow<'
     rows.collect()
 }
 
+/// $1 shop, $2 rows.
 static LINES: Sql = Sql::each(
     "INSERT INTO lignes_vente \
      (vente_id, boutique_id, rang, article_id, article_nom, quantite, prix_unitaire) \
-     SELECT $1, $2, rang, article_id, nom, quantite, centimes::numeric / 100 \
-     FROM json_to_recordset($3) AS \
-     l(rang bigint, article_id bigint, nom text, quantite bigint, centimes bigint)",
+     SELECT vente, $1, rang, article_id, nom, quantite, centimes::numeric / 100 \
+     FROM json_to_recordset($2) AS l(vente bigint, rang bigint, article_id bigint, nom text, \
+     quantite bigint, centimes bigint)",
     "INSERT INTO lignes_vente \
      (vente_id, boutique_id, rang, article_id, article_nom, quantite, prix_unitaire) \
-     SELECT $1, $2, value ->> 'rang', value ->> 'article_id', value ->> 'nom', \
-     value ->> 'quantite', value ->> 'centimes' FROM json_each($3)",
+     SELECT value ->> 'vente', $1, value ->> 'rang', value ->> 'article_id', value ->> 'nom', \
+     value ->> 'quantite', value ->> 'centimes' FROM json_each($2)",
 );
 
+/// $1 shop, $2 rows, $3 terminal.
 static MOVEMENTS: Sql = Sql::each(
     "INSERT INTO mouvements_stock (boutique_id, article_id, type, quantite, stock_avant, \
      stock_apres, reference, vente_id, rang, terminal_id, date_mouvement, survente) \
-     SELECT $2, article_id, 'VENTE', -quantite, avant, apres, $4, $1, rang, $5, {now}, apres < 0 \
-     FROM json_to_recordset($3) AS l(rang bigint, article_id bigint, quantite bigint, \
-     avant bigint, apres bigint) ORDER BY rang",
+     SELECT $1, article_id, 'VENTE', -quantite, avant, apres, numero, vente, rang, $3, {now}, \
+     apres < 0 FROM json_to_recordset($2) AS l(vente bigint, numero text, rang bigint, \
+     article_id bigint, quantite bigint, avant bigint, apres bigint) ORDER BY vente, rang",
     "INSERT INTO mouvements_stock (boutique_id, article_id, type, quantite, stock_avant, \
      stock_apres, reference, vente_id, rang, terminal_id, date_mouvement, survente) \
-     SELECT $2, value ->> 'article_id', 'VENTE', -(value ->> 'quantite'), value ->> 'avant', \
-     value ->> 'apres', $4, $1, value ->> 'rang', $5, {now}, (value ->> 'apres') < 0 \
-     FROM json_each($3)",
+     SELECT $1, value ->> 'article_id', 'VENTE', -(value ->> 'quantite'), value ->> 'avant', \
+     value ->> 'apres', value ->> 'numero', value ->> 'vente', value ->> 'rang', $3, {now}, \
+     (value ->> 'apres') < 0 FROM json_each($2)",
 );
 
-async fn write(
+/// Writes lines and ledger of inserted sales, in their order; `stock` is what there was before.
+pub(super) async fn write(
     tx: &mut Tx,
     origin: &Origin,
-    sale_id: i64,
-    number: &str,
-    rows: &[LineRow<'_>],
+    sales: &[(i64, &Booking<'_>)],
+    mut stock: BTreeMap<i64, i64>,
 ) -> Result<(), Error> {
-    let json = serde_json::to_string(rows).expect("lines are plain data");
-    let values = args![sale_id, origin.boutique_id, Value::json(json.as_str())];
-    tx.execute(&LINES, values).await?;
-    let values = args![sale_id, origin.boutique_id, Value::json(json), number, origin.terminal_id];
-    tx.execute(&MOVEMENTS, values).await?;
+    let mut rows = Vec::new();
+    for (id, booking) in sales {
+        rows.extend(chained((*id, &booking.number), &booking.priced.lines, &mut stock));
+    }
+    let rows = json(&rows);
+    tx.execute(&LINES, args![origin.boutique_id, rows.clone()]).await?;
+    tx.execute(&MOVEMENTS, args![origin.boutique_id, rows, origin.terminal_id]).await?;
     Ok(())
 }
 
@@ -227,10 +315,12 @@ mod tests {
             quantity,
             price: Decimal::new(150, 2),
         };
-        let lines = [line(7, 2), line(6, 1), line(7, 3)];
-        let rows = chained(&lines, [(6, 10), (7, 20)].into());
+        let (lines, next) = ([line(7, 2), line(6, 1), line(7, 3)], [line(7, 4)]);
+        let mut stock = [(6, 10), (7, 20)].into();
+        let mut rows = chained((1, "V-1"), &lines, &mut stock);
+        rows.extend(chained((2, "V-2"), &next, &mut stock));
         let steps: Vec<_> = rows.iter().map(|row| (row.article_id, row.avant, row.apres)).collect();
-        assert_eq!(steps, [(7, 20, 18), (6, 10, 9), (7, 18, 15)]);
+        assert_eq!(steps, [(7, 20, 18), (6, 10, 9), (7, 18, 15), (7, 15, 11)]);
         assert_eq!(rows[0].centimes, 150);
     }
 }

@@ -38,7 +38,7 @@ impl Stored {
         origin: &Origin,
         sent: &Sent<'_>,
         sale: &Sale,
-        priced: &Priced,
+        priced: Priced,
     ) -> Self {
         Self {
             id,
@@ -48,7 +48,7 @@ impl Stored {
             mode: sale.mode.to_owned(),
             paid: sale.paid,
             raw_date: sale.date.as_ref().map(|date| date.raw.clone()),
-            lines: priced.lines.clone(),
+            lines: priced.lines,
             reported_by: origin.job,
             delivered: false,
             duplicates: 0,
@@ -95,8 +95,9 @@ pub(super) struct StoredSales {
 
 static SALES: Sql = Sql::both(
     "SELECT id, numero_facture, terminal_id, empreinte, montant_total, mode_paiement, paye, \
-     date_vente_brute, rapportee_par, remise_le IS NOT NULL AS remise, doublons, \
-     recue_le <= {after $3} AS ancienne \
+     date_vente_brute, rapportee_par, doublons, recue_le <= {after $3} AS ancienne, \
+     remise_le IS NOT NULL OR EXISTS (SELECT 1 FROM remises \
+     WHERE remises.job_id = rapportee_par) AS remise \
      FROM ventes WHERE boutique_id = $1 AND numero_facture = ANY($2)",
 );
 
