@@ -8,11 +8,12 @@ mod faults;
 mod terminal;
 mod weeks;
 
-pub(crate) use books::settle;
+pub(crate) use books::{audit, settle};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+pub(crate) use terminal::Sold;
 use terminal::Terminal;
 use tests::app::TestApp;
 use tests::faultproxy::{FaultProxy, Faults};
@@ -80,9 +81,9 @@ async fn the_outbox_empties(deployment: Deployment) {
     let tills = tills.await.expect("the terminals' loops end");
 
     let db = app.stores.db().await;
-    books::settle(&db, Duration::from_secs(30)).await;
+    settle(&db, Duration::from_secs(30)).await;
     let sold: Vec<_> = tills.iter().flat_map(|till| till.sold.clone()).collect();
-    let books = books::audit(&db, &sold, STOCK).await;
+    let books = audit(&db, &sold, STOCK).await;
     let (asked, answered, longest) = tills.iter().fold((0, 0, Duration::ZERO), |sum, till| {
         (sum.0 + till.requests, sum.1 + till.answers, sum.2.max(till.longest))
     });
