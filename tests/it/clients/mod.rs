@@ -1,6 +1,7 @@
 //! The two classes of `docs/clients.md`, compiled as they stand there, and run as terminals.
 
 mod build;
+mod gateway;
 mod shop;
 mod till;
 

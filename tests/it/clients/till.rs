@@ -65,8 +65,23 @@ impl Till {
 
     /// Makes a sale; returns its number.
     pub(super) fn sell(&mut self, lines: &[Line]) -> String {
-        let number = format!("{}-{:05}", self.client.name, self.made);
-        self.made += 1;
+        self.sell_many(1, lines).remove(0)
+    }
+
+    /// Makes some at once, so that one batch has them all; returns their numbers.
+    pub(super) fn sell_many(&mut self, count: usize, lines: &[Line]) -> Vec<String> {
+        let numbers: Vec<_> = (self.made..self.made + count)
+            .map(|number| format!("{}-{number:05}", self.client.name))
+            .collect();
+        self.made += count;
+        let text: String = numbers.iter().map(|number| self.sale(number, lines)).collect();
+        let mut sales = std::fs::File::options().append(true).open(self.dir.join("sales")).unwrap();
+        sales.write_all(text.as_bytes()).unwrap();
+        numbers
+    }
+
+    /// A line of the file: prices are text in TypeScript, as its class has them.
+    fn sale(&self, number: &str, lines: &[Line]) -> String {
         let quote = if self.client.name == "typescript" { "\"" } else { "" };
         let lines = lines.iter().map(|(article, quantity, price)| {
             let price = format!("{quote}{}.{:02}{quote}", price / 100, price % 100);
@@ -75,14 +90,11 @@ impl Till {
         let lines = lines.collect::<Vec<_>>().join(",");
         let zone = FixedOffset::east_opt(3600).unwrap();
         let date = (Utc::now() - TimeDelta::hours(5)).with_timezone(&zone).trunc_subsecs(0);
-        let sale = format!(
+        format!(
             "{{\"numero_facture\":\"{number}\",\"date_vente\":\"{}\",\"mode_paiement\":\"CASH\",\
              \"paye\":true,\"lignes\":[{lines}]}}\n",
             date.to_rfc3339()
-        );
-        let mut sales = std::fs::File::options().append(true).open(self.dir.join("sales")).unwrap();
-        sales.write_all(sale.as_bytes()).unwrap();
-        number
+        )
     }
 
     /// Reads the journal; checks that at most one batch is open at any time.
