@@ -8,12 +8,13 @@
 
 mod commands;
 mod shop;
-mod stage;
+pub(crate) mod stage;
 
-use crate::sales::outcomes;
+use crate::sales::{PATH, outcomes};
 use crate::ventes::{Shop, audit};
 use commands::{Command, History, history};
 use db::{Db, Sql, args};
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use queue::{JobRow, State};
 use rust_decimal::Decimal;
@@ -29,8 +30,12 @@ pub(crate) fn asked(variable: &str, default: u64) -> u64 {
     asked.unwrap_or(default)
 }
 
-#[test]
-fn random_terminals_agree_with_the_model_on_both_databases() {
+/// Plays one course of events per seed, on each database; a failure names the command that repeats it.
+pub(crate) fn on_every_seed<S: Strategy>(
+    test: &str,
+    strategy: &S,
+    play: impl AsyncFn(&S::Value, &mut [Stage]),
+) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let chosen = [Deployment::Embedded, Deployment::Distributed];
     let chosen: Vec<_> = chosen.into_iter().filter(|deployment| deployment.is_chosen()).collect();
@@ -52,16 +57,26 @@ fn random_terminals_agree_with_the_model_on_both_databases() {
         let bytes: Vec<u8> = seed.to_le_bytes().repeat(4);
         let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
         let all = std::sync::Mutex::new(&mut stages);
-        let result = TestRunner::new_with_rng(config, random).run(&history(), |history| {
+        let result = TestRunner::new_with_rng(config, random).run(strategy, |course| {
             let mut stages = all.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            runtime.block_on(play(&history, &mut stages));
+            runtime.block_on(play(&course, &mut stages));
             Ok(())
         });
         result.unwrap_or_else(|error| {
-            panic!("RELAIS_TEST_SEED={seed} RELAIS_TEST_CASES=1 replays it: {error}")
+            panic!(
+                "RELAIS_TEST_SEED={seed} RELAIS_TEST_CASES=1 cargo test -p tests --test it -- \
+                 {test} replays it: {error}"
+            )
         });
     }
     drop(stages);
+}
+
+#[test]
+fn random_terminals_agree_with_the_model_on_both_databases() {
+    on_every_seed("model::random_terminals", &history(), async |history, stages| {
+        play(history, stages).await;
+    });
 }
 
 async fn play(history: &History, stages: &mut [Stage]) {
@@ -120,7 +135,13 @@ impl Tills {
         let key = key.as_deref();
         let serial = format!("s{}-{terminal}", self.shop.id);
         let before = stage.latest(&self.shop).await;
-        let came = stage.send(command, &serial, key, &body).await;
+        let request = stage.http.post(stage.url(PATH)).header("X-Device-Serial", serial);
+        let request = match key {
+            Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        };
+        let request = request.body(format!("[{}]", body.join(",")));
+        let (came, _) = stage.send(request, command.lost, command.death, async {}).await;
         let known = self.model.known(terminal, key, &sales, &body);
         let after = stage.latest(&self.shop).await;
         if known.is_none() && after == before {
@@ -140,6 +161,7 @@ impl Tills {
             assert!(!whole || command.death.is_some(), "never noted: {command:?}");
         }
         let Came::Whole(answer) = came else { return None };
+        assert_eq!(answer.status, 201, "{}", answer.text);
         outcomes(&answer.json(), sales.len());
         let read = listed(&answer.json(), sales.len());
         let read: Vec<_> = read.into_iter().map(|outcome| self.normal(outcome)).collect();
