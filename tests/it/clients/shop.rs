@@ -158,7 +158,12 @@ pub(super) async fn both_clients_end_with_every_sale_once(stores: Stores) {
     app.start_worker();
     let db = app.stores.db().await;
     put_in_stock(&db, 0).await;
-    let faults = Faults { seed: 20_261_128, cut_percent: 50, max_delay: Duration::from_millis(20) };
+    let faults = Faults {
+        seed: 20_261_128,
+        cut_percent: 50,
+        twice_percent: 20,
+        max_delay: Duration::from_millis(20),
+    };
     let proxy = FaultProxy::start(app.address(0), faults).await;
     let start = Instant::now();
     let mut tills: Vec<_> = clients.iter().map(|client| Till::start(client, proxy.url())).collect();
