@@ -60,6 +60,7 @@ async fn each_fate_cuts_where_it_says() {
         (Fate::BeforeAnswer, Some(8), 0),
         (Fate::DuringAnswer(2), Some(8), 2),
         (Fate::DuringAnswer(100), Some(8), 6),
+        (Fate::Twice, Some(8), 6),
     ];
     for (fate, at_server, at_client) in table {
         let (target, got) = server().await;
@@ -70,7 +71,12 @@ async fn each_fate_cuts_where_it_says() {
             tests::stores::until("the server has seen it", PATIENCE, || seen().is_some());
         }
         assert_eq!(seen(), at_server, "{fate:?}");
-        assert_eq!(proxy.counts().cut(), u32::from(fate != Fate::Pass));
+        let is_cut = !matches!(fate, Fate::Pass | Fate::Twice);
+        assert_eq!(proxy.counts().cut(), u32::from(is_cut));
+        if fate == Fate::Twice {
+            let twice = || *got.lock().unwrap() == [8, 8];
+            tests::stores::until("the whole request came twice", PATIENCE, twice);
+        }
     }
 }
 
@@ -79,7 +85,12 @@ async fn a_seed_repeats_its_course() {
     let mut courses = Vec::new();
     for seed in [7, 7, 8] {
         let (target, _) = server().await;
-        let faults = Faults { seed, cut_percent: 50, max_delay: Duration::from_millis(1) };
+        let faults = Faults {
+            seed,
+            cut_percent: 50,
+            twice_percent: 20,
+            max_delay: Duration::from_millis(1),
+        };
         let proxy = FaultProxy::start(target, faults).await;
         let mut course = Vec::new();
         for _ in 0..60 {
@@ -100,7 +111,7 @@ async fn a_seed_repeats_its_course() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_faults_everything_passes_and_a_missing_target_ends_the_connection() {
     let (target, _) = server().await;
-    let faults = Faults { seed: 1, cut_percent: 0, max_delay: Duration::ZERO };
+    let faults = Faults { seed: 1, cut_percent: 0, twice_percent: 0, max_delay: Duration::ZERO };
     let proxy = FaultProxy::start(target, faults).await;
     for _ in 0..20 {
         assert_eq!(ask(&proxy).await, ANSWER.len());

@@ -8,13 +8,13 @@ use std::path::Path;
 use tests::app::{Answer, TestApp};
 use tests::stores::Deployment;
 
-fn file(path: &str) -> String {
+pub(crate) fn file(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     std::fs::read_to_string(root.join(path)).unwrap()
 }
 
 /// The fenced blocks of one language, in order.
-fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
+pub(crate) fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let open = format!("\n```{language}\n");
     text.split(&open).skip(1).map(|rest| rest.split_once("\n```\n").unwrap().0).collect()
 }

@@ -25,6 +25,7 @@ macro_rules! on_every_deployment {
 
 mod api;
 mod app;
+mod clients;
 mod conformance;
 mod faultproxy;
 mod guide;

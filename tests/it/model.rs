@@ -1,19 +1,21 @@
-//! Random terminals against a plain model of a shop (I-1 … I-9, I-13, I-21, I-22, I-31): every
-//! command's answer is what the model says, in the end the books are too, and both databases answer
-//! alike (I-32). Terminals lose answers and repeat themselves, with keys and without; the program
-//! dies at any await.
+//! Random terminals against a plain model of a shop (I-1 … I-9, I-13, I-14, I-15, I-20 … I-24, I-31):
+//! every command's answer is what the model says, in the end the books are too, and both databases
+//! answer alike (I-32). Terminals lose answers and repeat themselves, with keys and without; the
+//! program dies at any await, or its record fails; another shop sells the same numbers beside.
 //!
 //! Each course of events has a seed. `RELAIS_TEST_CASES=1000` runs more of them than the default,
 //! `RELAIS_TEST_SEED=7` begins with another one: together they replay what failed.
 
+mod again;
 mod commands;
 mod shop;
-mod stage;
+pub(crate) mod stage;
 
-use crate::sales::outcomes;
+use crate::sales::{PATH, outcomes};
 use crate::ventes::{Shop, audit};
-use commands::{Command, History, history};
+use commands::{Command, History, Sale, history};
 use db::{Db, Sql, args};
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use queue::{JobRow, State};
 use rust_decimal::Decimal;
@@ -29,8 +31,12 @@ pub(crate) fn asked(variable: &str, default: u64) -> u64 {
     asked.unwrap_or(default)
 }
 
-#[test]
-fn random_terminals_agree_with_the_model_on_both_databases() {
+/// Plays one course of events per seed, on each database; a failure names the command that repeats it.
+pub(crate) fn on_every_seed<S: Strategy>(
+    test: &str,
+    strategy: &S,
+    play: impl AsyncFn(&S::Value, &mut [Stage]),
+) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let chosen = [Deployment::Embedded, Deployment::Distributed];
     let chosen: Vec<_> = chosen.into_iter().filter(|deployment| deployment.is_chosen()).collect();
@@ -52,16 +58,26 @@ fn random_terminals_agree_with_the_model_on_both_databases() {
         let bytes: Vec<u8> = seed.to_le_bytes().repeat(4);
         let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
         let all = std::sync::Mutex::new(&mut stages);
-        let result = TestRunner::new_with_rng(config, random).run(&history(), |history| {
+        let result = TestRunner::new_with_rng(config, random).run(strategy, |course| {
             let mut stages = all.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            runtime.block_on(play(&history, &mut stages));
+            runtime.block_on(play(&course, &mut stages));
             Ok(())
         });
         result.unwrap_or_else(|error| {
-            panic!("RELAIS_TEST_SEED={seed} RELAIS_TEST_CASES=1 replays it: {error}")
+            panic!(
+                "RELAIS_TEST_SEED={seed} RELAIS_TEST_CASES=1 cargo test -p tests --test it -- \
+                 {test} replays it: {error}"
+            )
         });
     }
     drop(stages);
+}
+
+#[test]
+fn random_terminals_agree_with_the_model_on_both_databases() {
+    on_every_seed("model::random_terminals", &history(), async |history, stages| {
+        play(history, stages).await;
+    });
 }
 
 async fn play(history: &History, stages: &mut [Stage]) {
@@ -75,17 +91,40 @@ async fn play(history: &History, stages: &mut [Stage]) {
         for (tills, stage) in shops.iter_mut().zip(stages.iter_mut()) {
             seen.push(tills.follow(stage, command, history).await);
         }
-        // Once one answer came back complete where the other did not, they were told different
-        // things and will be.
-        alike &= seen.iter().all(|answer| answer.is_some() == seen[0].is_some());
+        // Where a program died, more may have happened on one than on the other: from then on they
+        // are told different things.
+        alike &= seen.iter().all(|one| one.is_as_far_as(&seen[0]));
         if alike {
-            for answer in &seen {
-                assert_eq!(answer, &seen[0], "the databases differ: {command:?}");
+            for found in &seen {
+                assert_eq!(found, &seen[0], "I-32: {command:?}");
             }
         }
     }
-    for (tills, stage) in shops.iter().zip(stages.iter()) {
+    for (tills, stage) in shops.iter_mut().zip(stages.iter_mut()) {
+        tills.catch_up(stage).await;
         tills.check_books(&stage.db).await;
+        audit(&stage.db, &tills.neighbour).await;
+        let sales = std::mem::take(&mut tills.accepted);
+        let elsewhere = again::sell_again(stage, history, sales).await;
+        audit(&stage.db, &elsewhere).await;
+        let books = books(&stage.db, &elsewhere).await;
+        assert_eq!(books, books_of(&tills.model), "I-14, I-15: {:?}", stage.deployment);
+    }
+}
+
+/// How far a command came.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    accepted: bool,
+    delivered: bool,
+    /// What the terminal read, without what may differ between databases: ids and generated numbers.
+    read: Option<String>,
+}
+
+impl Seen {
+    fn is_as_far_as(&self, other: &Self) -> bool {
+        let far = |seen: &Self| (seen.accepted, seen.delivered, seen.read.is_some());
+        far(self) == far(other)
     }
 }
 
@@ -97,22 +136,31 @@ struct Tills {
     jobs: BTreeMap<usize, Uuid>,
     /// What was answered under a key, word for word (I-2).
     kept: BTreeMap<String, String>,
+    /// Accepted jobs that have not been looked at: the next ones came before they were done (I-13).
+    waiting: Vec<(Uuid, Vec<Expected>)>,
+    /// What was accepted, in its order, with the terminal.
+    accepted: Vec<(usize, Sale)>,
+    /// Sells the same numbers at the same moments (I-20).
+    neighbour: Shop,
 }
 
 impl Tills {
     async fn open(db: &Db) -> Self {
-        let shop = Shop::open(db).await;
-        Self { shop, model: Model::new(), jobs: BTreeMap::new(), kept: BTreeMap::new() }
+        let (shop, neighbour) = (Shop::open(db).await, Shop::open(db).await);
+        Self {
+            shop,
+            model: Model::new(),
+            jobs: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            waiting: Vec::new(),
+            accepted: Vec::new(),
+            neighbour,
+        }
     }
 
-    /// Does one command and compares its outcomes with the model's. They are told if the terminal
-    /// read them, without what may differ between databases: ids and generated numbers.
-    async fn follow(
-        &mut self,
-        stage: &mut Stage,
-        command: &Command,
-        history: &History,
-    ) -> Option<String> {
+    /// Does one command and compares its outcomes with the model's.
+    async fn follow(&mut self, stage: &mut Stage, command: &Command, history: &History) -> Seen {
+        let mut seen = Seen { accepted: false, delivered: false, read: None };
         let sales = command.sales(history);
         let body: Vec<_> = sales.iter().map(|sale| sale.json(&self.shop)).collect();
         let terminal = command.terminal;
@@ -120,26 +168,59 @@ impl Tills {
         let key = key.as_deref();
         let serial = format!("s{}-{terminal}", self.shop.id);
         let before = stage.latest(&self.shop).await;
-        let came = stage.send(command, &serial, key, &body).await;
+        let request = stage.http.post(stage.url(PATH)).header("X-Device-Serial", serial);
+        let request = match key {
+            Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        };
+        let request = request.body(format!("[{}]", body.join(",")));
         let known = self.model.known(terminal, key, &sales, &body);
+        if command.refused && known.is_none() {
+            let answer = stage.refuse(request.try_clone().expect("a text")).await;
+            let is_told = answer.headers.contains_key("retry-after");
+            assert!(answer.status == 503 && is_told, "I-24: {}: {}", answer.status, answer.text);
+            assert_eq!(stage.latest(&self.shop).await, before, "I-24: a refused request has a row");
+        }
+        let theirs: Vec<_> = sales.iter().map(|sale| sale.json(&self.neighbour)).collect();
+        let beside = stage.http.post(stage.url(PATH)).header("Prefer", "wait=5");
+        let beside = beside.header("X-Device-Serial", format!("s{}-1", self.neighbour.id));
+        let beside = beside.body(format!("[{}]", theirs.join(","))).send();
+        let (came, _) = stage.send(request, command.lost, command.death, beside).await;
+        if let Came::Whole(answer) | Came::Pending(answer) = &came {
+            let theirs = self.neighbour.id.to_string();
+            assert!(!answer.text.contains(&theirs), "I-20: {}", answer.text);
+        }
         let after = stage.latest(&self.shop).await;
         if known.is_none() && after == before {
             // The program died before it accepted anything: nothing has happened.
             assert!(matches!(came, Came::Nothing), "{came:?}: {command:?}");
-            return None;
+            return seen;
+        }
+        seen.accepted = true;
+        if known.is_none() {
+            self.accepted.extend(sales.iter().map(|sale| (terminal, sale.clone())));
         }
         let (job, expected) = self.model.send(terminal, key, &sales, &body);
         let id = *self.jobs.entry(job).or_insert_with(|| after.expect("it was accepted"));
-        let row = stage.ended(id).await;
-        let found: Vec<_> = stored(&row).into_iter().map(|each| self.normal(each)).collect();
-        assert_eq!(found, expected, "{:?}: {command:?}", stage.deployment);
+        self.waiting.push((id, expected.clone()));
+        if let Came::Pending(answer) = &came {
+            let answer = answer.json();
+            let claims = [&answer["statistiques"]["reussies"], &answer["statistiques"]["erreurs"]];
+            assert!(claims.iter().all(|count| **count == 0), "I-22: {answer}");
+            assert_eq!(answer["ventes_creees"].as_array().map(Vec::len), Some(0), "I-22: {answer}");
+            assert!(answer["ventes_erreurs"].is_null(), "I-22: {answer}");
+            return seen;
+        }
+        self.catch_up(stage).await;
         let whole = matches!(came, Came::Whole(_));
-        if stage.is_delivered(id, whole).await {
+        seen.delivered = stage.is_delivered(id, whole).await;
+        if seen.delivered {
             self.model.delivered(job);
         } else {
             assert!(!whole || command.death.is_some(), "never noted: {command:?}");
         }
-        let Came::Whole(answer) = came else { return None };
+        let Came::Whole(answer) = came else { return seen };
+        assert_eq!(answer.status, 201, "{}", answer.text);
         outcomes(&answer.json(), sales.len());
         let read = listed(&answer.json(), sales.len());
         let read: Vec<_> = read.into_iter().map(|outcome| self.normal(outcome)).collect();
@@ -148,48 +229,30 @@ impl Tills {
             let kept = self.kept.entry(key.to_owned()).or_insert_with(|| answer.text.clone());
             assert_eq!(kept, &answer.text, "I-2: {command:?}");
         }
-        Some(format!("{read:?}"))
+        seen.read = Some(format!("{read:?}"));
+        seen
     }
 
-    /// Generated numbers hold the time, texts the article's id.
-    fn normal(&self, mut outcome: Expected) -> Expected {
-        if let Some(rest) = outcome.number.strip_prefix(&format!("VENTE-{}-", self.shop.id)) {
-            let (stamp, index) = rest.split_once('-').expect("timestamp and index");
-            assert_eq!(stamp.len(), 14, "{rest}");
-            assert!(index.parse::<usize>().is_ok() && stamp.parse::<u64>().is_ok(), "{rest}");
-            outcome.number = shop::GENERATED.to_owned();
+    /// What was accepted ends, and as the model says.
+    async fn catch_up(&mut self, stage: &Stage) {
+        for (id, expected) in std::mem::take(&mut self.waiting) {
+            let row = stage.ended(id).await;
+            let found: Vec<_> = stored(&row).into_iter().map(|each| self.normal(each)).collect();
+            assert_eq!(found, expected, "{:?}", stage.deployment);
         }
-        outcome
+    }
+
+    fn normal(&self, outcome: Expected) -> Expected {
+        normal(&self.shop, outcome)
     }
 
     /// The books are the model's.
     async fn check_books(&self, db: &Db) {
-        static SALES: Sql = Sql::both(
-            "SELECT numero_facture, montant_total FROM ventes WHERE boutique_id = $1 \
-             ORDER BY numero_facture, montant_total",
-        );
-        static STOCK: Sql =
-            Sql::both("SELECT quantite_stock FROM articles WHERE boutique_id = $1 ORDER BY id");
         static REJECTED: Sql =
             Sql::both("SELECT numero_facture, traitee FROM ventes_rejetees WHERE boutique_id = $1");
         audit(db, &self.shop).await;
+        assert_eq!(books(db, &self.shop).await, books_of(&self.model));
         let id = self.shop.id;
-        let mut booked = Vec::new();
-        for row in db.read(&SALES, args![id]).await.unwrap() {
-            let total: Decimal = row.get("montant_total").unwrap();
-            let outcome = Expected {
-                number: row.get("numero_facture").unwrap(),
-                word: "+".to_owned(),
-                total: format!("{total:.2}"),
-            };
-            let outcome = self.normal(outcome);
-            booked.push((outcome.number, outcome.total));
-        }
-        booked.sort();
-        assert_eq!(booked, self.model.booked());
-        let rows = db.read(&STOCK, args![id]).await.unwrap();
-        let stock: Vec<i64> = rows.iter().map(|row| row.get("quantite_stock").unwrap()).collect();
-        assert_eq!(stock, self.model.stock);
         let mut rejected = Vec::new();
         for row in db.read(&REJECTED, args![id]).await.unwrap() {
             let number: Option<String> = row.get("numero_facture").unwrap();
@@ -198,6 +261,44 @@ impl Tills {
         rejected.sort();
         assert_eq!(rejected, self.model.rejected());
     }
+}
+
+/// Generated numbers hold the time, texts the article's id.
+fn normal(shop: &Shop, mut outcome: Expected) -> Expected {
+    if let Some(rest) = outcome.number.strip_prefix(&format!("VENTE-{}-", shop.id)) {
+        let (stamp, index) = rest.split_once('-').expect("timestamp and index");
+        assert_eq!(stamp.len(), 14, "{rest}");
+        assert!(index.parse::<usize>().is_ok() && stamp.parse::<u64>().is_ok(), "{rest}");
+        outcome.number = shop::GENERATED.to_owned();
+    }
+    outcome
+}
+
+/// Sales by number with their totals, and the stock of both articles.
+type Books = (Vec<(String, String)>, Vec<i64>);
+
+fn books_of(model: &Model) -> Books {
+    (model.booked(), model.stock.clone())
+}
+
+async fn books(db: &Db, shop: &Shop) -> Books {
+    static SALES: Sql = Sql::both(
+        "SELECT numero_facture, montant_total FROM ventes WHERE boutique_id = $1 \
+         ORDER BY numero_facture, montant_total",
+    );
+    static STOCK: Sql =
+        Sql::both("SELECT quantite_stock FROM articles WHERE boutique_id = $1 ORDER BY id");
+    let mut booked = Vec::new();
+    for row in db.read(&SALES, args![shop.id]).await.unwrap() {
+        let total: Decimal = row.get("montant_total").unwrap();
+        let number = row.get("numero_facture").unwrap();
+        let outcome = Expected { number, word: "+".to_owned(), total: format!("{total:.2}") };
+        let outcome = normal(shop, outcome);
+        booked.push((outcome.number, outcome.total));
+    }
+    booked.sort();
+    let rows = db.read(&STOCK, args![shop.id]).await.unwrap();
+    (booked, rows.iter().map(|row| row.get("quantite_stock").unwrap()).collect())
 }
 
 /// The outcomes that a terminal reads.

@@ -8,8 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+
+/// How long the second copy of a request is listened to.
+const SPARE: Duration = Duration::from_secs(10);
 
 /// What happens to one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,9 @@ pub enum Fate {
     BeforeAnswer,
     /// Cut after so many bytes of the answer.
     DuringAnswer(usize),
+    /// Everything passes, and as soon as an answer comes, the whole request arrives once more on a
+    /// connection of its own; what is said to that is read by nobody.
+    Twice,
 }
 
 /// How bad the network is.
@@ -35,6 +42,8 @@ pub struct Faults {
     pub seed: u64,
     /// Connections that are cut, of a hundred.
     pub cut_percent: u32,
+    /// Connections whose requests arrive twice, of the hundred that are left.
+    pub twice_percent: u32,
     /// Each connection starts to pass bytes after a random time up to this.
     pub max_delay: Duration,
 }
@@ -48,6 +57,7 @@ pub struct Counts {
     pub abandoned: u32,
     pub before_answer: u32,
     pub during_answer: u32,
+    pub twice: u32,
 }
 
 impl Counts {
@@ -142,6 +152,7 @@ impl Counts {
             Fate::Abandon(_) => &mut self.abandoned,
             Fate::BeforeAnswer => &mut self.before_answer,
             Fate::DuringAnswer(_) => &mut self.during_answer,
+            Fate::Twice => &mut self.twice,
         } += 1;
     }
 }
@@ -149,7 +160,13 @@ impl Counts {
 fn choose(random: &mut StdRng, faults: Faults) -> (Fate, Duration) {
     let delay = faults.max_delay.mul_f64(random.random::<f64>());
     let fate = match random.random_range(0..5) {
-        _ if random.random_range(0..100) >= faults.cut_percent => Fate::Pass,
+        _ if random.random_range(0..100) >= faults.cut_percent => {
+            if random.random_range(0..100) < faults.twice_percent {
+                Fate::Twice
+            } else {
+                Fate::Pass
+            }
+        }
         0 => Fate::BeforeRequest,
         1 => Fate::DuringRequest(random.random_range(1..400)),
         2 => Fate::Abandon(Duration::from_millis(random.random_range(0..50))),
@@ -163,7 +180,7 @@ fn choose(random: &mut StdRng, faults: Faults) -> (Fate, Duration) {
 async fn carry(client: TcpStream, target: SocketAddr, fate: Fate) {
     let (mut up, mut down, mut vanish) = (usize::MAX, usize::MAX, None);
     match fate {
-        Fate::Pass => {}
+        Fate::Pass | Fate::Twice => {}
         Fate::BeforeRequest => return,
         Fate::DuringRequest(bytes) => up = bytes,
         Fate::Abandon(after) => vanish = Some(after),
@@ -185,6 +202,13 @@ async fn carry(client: TcpStream, target: SocketAddr, fate: Fate) {
             None => std::future::pending().await,
         }
     };
+    if fate == Fate::Twice {
+        let mut request = first[..length].to_vec();
+        if rest(&mut request, &mut from_client, &mut to_server, &from_server).await.is_err() {
+            return;
+        }
+        tokio::spawn(repeat(request, target));
+    }
     let request = async {
         let ended = copy(&mut from_client, &mut to_server, up - length).await;
         // The client has said everything: tell the server, and let it answer.
@@ -196,6 +220,33 @@ async fn carry(client: TcpStream, target: SocketAddr, fate: Fate) {
         () = vanished => {}
         () = request => {}
         _ = copy(&mut from_server, &mut to_client, down) => {}
+    }
+}
+
+/// Passes a request on, and keeps it, until the first byte of its answer says that it is whole.
+async fn rest(
+    request: &mut Vec<u8>,
+    from_client: &mut OwnedReadHalf,
+    to_server: &mut OwnedWriteHalf,
+    from_server: &OwnedReadHalf,
+) -> std::io::Result<()> {
+    loop {
+        let kept = request.len();
+        tokio::select! {
+            answers = from_server.readable() => return answers,
+            read = from_client.read_buf(request) => if read? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        to_server.write_all(&request[kept..]).await?;
+    }
+}
+
+/// Sends a request whose answer nobody wants.
+async fn repeat(request: Vec<u8>, target: SocketAddr) {
+    let Ok(mut server) = TcpStream::connect(target).await else { return };
+    if server.write_all(&request).await.is_ok() {
+        let _ = tokio::time::timeout(SPARE, server.read_to_end(&mut Vec::new())).await;
     }
 }
 

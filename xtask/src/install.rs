@@ -7,7 +7,7 @@ use anyhow::bail;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// A program (any of these names) and the Debian package that has it.
+/// A program (any of these names), or a library of mono's, and the Debian package that has it.
 struct Need {
     programs: &'static [&'static str],
     package: &'static str,
@@ -24,6 +24,15 @@ const NEEDS: &[Need] = &[
     Need { programs: &["faketime"], package: "faketime" },
     Need { programs: &["ip"], package: "iproute2" },
     Need { programs: &["iptables"], package: "iptables" },
+    Need { programs: &["mcs"], package: "mono-mcs" },
+    Need { programs: &["mono"], package: "mono-runtime" },
+    Need { programs: &["System.Net.Http.dll"], package: "libmono-system-net-http4.0-cil" },
+    Need {
+        programs: &["System.Runtime.Serialization.dll"],
+        package: "libmono-system-runtime-serialization4.0-cil",
+    },
+    Need { programs: &["node"], package: "nodejs" },
+    Need { programs: &["tsc"], package: "node-typescript" },
 ];
 
 /// Keeps packages from starting the servers they bring: the tests start their own, and a server on
@@ -83,11 +92,12 @@ fn missing() -> Vec<&'static Need> {
     NEEDS.iter().filter(|need| find(need.programs).is_none()).collect()
 }
 
-/// Where a program is: in `PATH`, or where Debian keeps what is not meant for everybody.
+/// Where a program is: in `PATH`, or where Debian keeps what is not meant for everybody, or mono's
+/// libraries.
 fn find(programs: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    dirs.extend(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from));
+    dirs.extend(["/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/lib/mono/4.5"].map(PathBuf::from));
     let postgres = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     dirs.extend(postgres.map(|version| version.path().join("bin")));
     let files = dirs.iter().flat_map(|dir| programs.iter().map(move |name| dir.join(name)));

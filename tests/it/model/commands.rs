@@ -27,6 +27,9 @@ const PLACES: &[&str] = &[
 pub(super) struct History {
     contents: Vec<Content>,
     pub(super) commands: Vec<Command>,
+    /// Sales per request, and which neighbours change places, when the same is sold once more.
+    pub(super) split: usize,
+    pub(super) swaps: Vec<bool>,
 }
 
 /// One request: sales as indices of numbers and contents.
@@ -43,6 +46,8 @@ pub(super) struct Command {
     pub(super) death: Option<&'static str>,
     /// Send what the command so many before this one sent, from the same terminal.
     again: Option<usize>,
+    /// The record fails once before it takes the request.
+    pub(super) refused: bool,
     /// The first command that sent this: they share a key.
     pub(super) origin: usize,
 }
@@ -89,7 +94,9 @@ pub(super) struct Sale {
 }
 
 pub(super) fn history() -> impl Strategy<Value = History> {
-    (vec(content(), CONTENTS), vec(command(), 1..16)).prop_map(|(contents, mut commands)| {
+    let again = (1_usize..6, vec(any::<bool>(), 64));
+    let courses = (vec(content(), CONTENTS), vec(command(), 1..16), again);
+    courses.prop_map(|(contents, mut commands, (split, swaps))| {
         for index in 0..commands.len() {
             commands[index].origin = index;
             if let Some(before) = commands[index].again.and_then(|back| index.checked_sub(back)) {
@@ -99,7 +106,7 @@ pub(super) fn history() -> impl Strategy<Value = History> {
                     Command { terminal, picks, keyed, origin, ..commands[index].clone() };
             }
         }
-        History { contents, commands }
+        History { contents, commands, split, swaps }
     })
 }
 
@@ -108,15 +115,17 @@ fn command() -> impl Strategy<Value = Command> {
     let again = prop_oneof![2 => Just(None), 1 => (1_usize..4).prop_map(Some)];
     let lost = prop::bool::weighted(0.3);
     let keyed = prop::bool::weighted(0.25);
+    let refused = prop::bool::weighted(0.1);
     let death = prop_oneof![6 => Just(None), 1 => prop::sample::select(PLACES).prop_map(Some)];
-    (terminal, vec(pick(), 1..5), (lost, keyed), death, again).prop_map(
-        |(terminal, picks, (lost, keyed), death, again)| Command {
+    (terminal, vec(pick(), 1..5), (lost, keyed, refused), death, again).prop_map(
+        |(terminal, picks, (lost, keyed, refused), death, again)| Command {
             terminal,
             picks,
             lost,
             keyed,
             death,
             again,
+            refused,
             origin: 0,
         },
     )
@@ -168,6 +177,13 @@ impl Command {
 }
 
 impl Sale {
+    /// Whether it makes no difference which of two is sold first: neither number nor article is shared.
+    pub(super) fn commutes_with(&self, other: &Self) -> bool {
+        let sells = |article| other.content.lines.iter().any(|line| line.article == article);
+        let shares = self.content.lines.iter().any(|line| sells(line.article));
+        !shares && (self.number.is_none() || self.number != other.number)
+    }
+
     pub(super) fn json(&self, shop: &Shop) -> String {
         let number = match &self.number {
             Some(number) => format!(r#""numero_facture":"{number}","#),

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
-pub(super) struct Books {
-    pub(super) lost: usize,
-    pub(super) doubled: usize,
+pub(crate) struct Books {
+    pub(crate) lost: usize,
+    pub(crate) doubled: usize,
 }
 
 /// Waits until no job is left to run.
@@ -30,7 +30,7 @@ pub(crate) async fn settle(db: &Db, deadline: Duration) {
 }
 
 /// Every sale once with its lines, money exact, stock and ledger equal to what was sold.
-pub(super) async fn audit(db: &Db, sold: &[Sold], opening: i64) -> Books {
+pub(crate) async fn audit(db: &Db, sold: &[Sold], opening: i64) -> Books {
     static LINES: Sql = Sql::both(
         "SELECT v.numero_facture AS number, v.montant_total AS total, l.article_id AS article, \
          l.quantite AS quantity, l.prix_unitaire AS price FROM ventes v \

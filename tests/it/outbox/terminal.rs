@@ -49,10 +49,10 @@ struct VenteErreur {
 
 /// A sale as the terminal made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sold {
-    pub(super) number: String,
+pub(crate) struct Sold {
+    pub(crate) number: String,
     /// Article, quantity, unit price in hundredths.
-    pub(super) lines: Vec<(i64, i64, i64)>,
+    pub(crate) lines: Vec<(i64, i64, i64)>,
 }
 
 pub(super) struct Terminal {

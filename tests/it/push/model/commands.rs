@@ -14,7 +14,25 @@ pub(super) struct Command {
     pub(super) abort: bool,
     pub(super) items: Vec<Pick>,
     pub(super) again: Option<usize>,
+    /// The first answer is not waited for.
+    pub(super) lost: bool,
+    /// The program dies at this place while it is at this batch.
+    pub(super) death: Option<&'static str>,
 }
+
+/// Where the program may die; `entity` is the first one of the batch.
+const PLACES: &[&str] = &[
+    "accept",
+    "enqueue",
+    "accepted",
+    "claim",
+    "claimed",
+    "entity",
+    "commit",
+    "committed",
+    "publish",
+    "answer",
+];
 
 #[derive(Debug, Clone)]
 pub(super) struct Pick {
@@ -55,8 +73,19 @@ pub(super) fn history() -> impl Strategy<Value = Vec<Command>> {
 
 fn command() -> impl Strategy<Value = Command> {
     let again = prop_oneof![5 => Just(None), 1 => (0_usize..3).prop_map(Some)];
-    (any::<bool>(), prop::bool::weighted(0.2), vec(pick(), 1..6), again)
-        .prop_map(|(atomic, abort, items, again)| Command { atomic, abort, items, again })
+    let mode = (any::<bool>(), prop::bool::weighted(0.2));
+    let lost = prop::bool::weighted(0.2);
+    let death = prop_oneof![7 => Just(None), 1 => prop::sample::select(PLACES).prop_map(Some)];
+    (mode, vec(pick(), 1..6), again, lost, death).prop_map(
+        |((atomic, abort), items, again, lost, death)| Command {
+            atomic,
+            abort,
+            items,
+            again,
+            lost,
+            death,
+        },
+    )
 }
 
 fn pick() -> impl Strategy<Value = Pick> {
