@@ -5,7 +5,7 @@
 use crate::State;
 use crate::error::ApiError;
 use crate::idempotency::Keyed;
-use db::{Dialect, Tx, failpoint};
+use db::{Dialect, Tx};
 use queue::{Enqueued, JobRow, NewJob};
 use records::requests;
 use std::collections::HashMap;

@@ -2,6 +2,7 @@
 //!
 //! Flags that are settings stay text here: they are checked with all other settings.
 
+pub(crate) mod conflicts;
 pub(crate) mod dead;
 pub(crate) mod filter;
 pub(crate) mod jobs;
@@ -135,6 +136,8 @@ pub(crate) enum Operate {
     Dead(dead::DeadArgs),
     /// Make, list and revoke API keys
     Keys(keys::KeysArgs),
+    /// Look at what local servers and this one have both changed, and decide
+    Conflicts(conflicts::ConflictsArgs),
     /// Look at refused sales and settle them; what became of a number
     Sales(sales::SalesArgs),
     /// Look at stock, move it, settle alerts

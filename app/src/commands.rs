@@ -1,6 +1,7 @@
 //! Commands that look and steer, straight on the database: what each prints, and how it ends.
 
 mod act;
+mod conflicts;
 mod dead;
 mod enqueue;
 mod jobs;
@@ -51,6 +52,7 @@ pub(crate) async fn run(
         Operate::Workers(args) => queues::workers(args, engine).await,
         Operate::Dead(args) => dead::run(args, engine).await,
         Operate::Keys(args) => keys::run(args, engine).await,
+        Operate::Conflicts(args) => conflicts::run(args, engine).await,
         Operate::Sales(args) => sales::run(args, engine).await,
         Operate::Stock(args) => stock::run(args, engine).await,
         Operate::Terminals(args) => terminals::run(args, engine).await,

@@ -1,11 +1,13 @@
 //! Jobs as people read them on a terminal: an aligned table, and one job in full.
 
+mod conflicts;
 mod desk;
 mod json;
 mod keys;
 mod operators;
 mod why;
 
+pub(crate) use conflicts::{conflict, conflict_json, conflicts, conflicts_json};
 pub(crate) use desk::{alerts, articles, fate, refused_sales};
 pub(crate) use json::{array, object, one, text};
 pub(crate) use keys::keys;

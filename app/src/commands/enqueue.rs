@@ -70,7 +70,7 @@ fn filled(mut job: NewJob, wish: &Enqueue) -> NewJob {
 }
 
 /// JSON as it stands, of a file, or of standard input.
-fn payload(text: &str) -> anyhow::Result<String> {
+pub(super) fn payload(text: &str) -> anyhow::Result<String> {
     match text.strip_prefix('@') {
         Some(file) => std::fs::read_to_string(file)
             .with_context(|| format!("{} cannot be read", escaped(file))),

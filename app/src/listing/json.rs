@@ -150,7 +150,7 @@ impl<'a> Acted<'a> {
 }
 
 /// Stored JSON as it is, digit for digit.
-fn raw(json: &str) -> Box<RawValue> {
+pub(super) fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
