@@ -6,6 +6,7 @@
 
 mod admission;
 mod atomic;
+mod by_hand;
 mod commands;
 mod conflicts;
 mod contract;
@@ -70,6 +71,7 @@ on_every_deployment! {
     faults::death_anywhere_changes_nothing,
     kills::the_batch_of_a_killed_worker_runs_again_once_in_effect,
     kills::batches_of_a_site_are_applied_in_their_order,
+    by_hand::conflicts_are_listed_and_decided_by_hand,
     commands::a_key_is_made_shown_once_changed_and_revoked,
     commands::sites_are_seeded_with_their_keys,
 }
