@@ -213,7 +213,7 @@ impl Tills {
         }
         self.catch_up(stage).await;
         let whole = matches!(came, Came::Whole(_));
-        seen.delivered = stage.is_delivered(id, whole).await;
+        seen.delivered = stage.is_delivered(id, whole, command.death.is_some()).await;
         if seen.delivered {
             self.model.delivered(job);
         } else {
