@@ -1,6 +1,8 @@
 //! `docs/clients.md` is kept in step with the program: its requests are sent as they stand there,
 //! its answers compared, and its two clients use no member that was not seen on the way.
 
+mod rows;
+
 use crate::sales::{job_done, read};
 use serde_json::Value;
 use std::collections::BTreeSet;

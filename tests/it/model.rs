@@ -35,7 +35,7 @@ pub(crate) fn asked(variable: &str, default: u64) -> u64 {
 pub(crate) fn on_every_seed<S: Strategy>(
     test: &str,
     strategy: &S,
-    play: impl AsyncFn(&S::Value, &mut [Stage]),
+    play: &impl AsyncFn(&S::Value, &mut [Stage]),
 ) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let chosen = [Deployment::Embedded, Deployment::Distributed];
@@ -75,7 +75,7 @@ pub(crate) fn on_every_seed<S: Strategy>(
 
 #[test]
 fn random_terminals_agree_with_the_model_on_both_databases() {
-    on_every_seed("model::random_terminals", &history(), async |history, stages| {
+    on_every_seed("model::random_terminals", &history(), &async |history, stages| {
         play(history, stages).await;
     });
 }
@@ -213,7 +213,7 @@ impl Tills {
         }
         self.catch_up(stage).await;
         let whole = matches!(came, Came::Whole(_));
-        seen.delivered = stage.is_delivered(id, whole).await;
+        seen.delivered = stage.is_delivered(id, whole, command.death.is_some()).await;
         if seen.delivered {
             self.model.delivered(job);
         } else {

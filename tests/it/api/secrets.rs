@@ -59,6 +59,7 @@ async fn one_trace_leads_from_the_request_to_the_workers_lines() {
     assert!(log.contains("⚠️ Vente TRACE-1 existe déjà, ignorée"), "{log}");
 }
 
+/// I-29: everything at its most talkative.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_stands_in_a_log_or_an_answer() {
     const CANARY: &str = "canary";

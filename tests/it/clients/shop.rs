@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tests::app::TestApp;
 use tests::faultproxy::{FaultProxy, Faults};
 use tests::stores::Stores;
-use tests::wait::within;
+use tests::wait::{until, within};
 
 const STOCK: i64 = 100_000;
 /// Not there when the first sales of it are made.
@@ -124,12 +124,17 @@ async fn sell_and_strike(app: &mut TestApp, tills: &mut [Till], day: &mut Day, d
         tokio::time::sleep(ROUND).await;
         match round % 12 {
             1 => app.workers[0].kill9(),
-            // Longer than the API waits: whoever asks meanwhile gets a 202.
-            7 => app.restart_worker(0),
+            7 => {
+                // Longer than the API waits: whoever asks meanwhile gets a 202.
+                if pending == 0 {
+                    until("a 202 is answered", async || answers(app, "202").await > 0).await;
+                    pending = answers(app, "202").await;
+                }
+                app.restart_worker(0);
+            }
             8 => tills[0].restart(),
             9 => tills[1].restart(),
             10 => {
-                pending += answers(app, "202").await;
                 app.apis[0].kill9();
                 app.restart_api(0).await;
             }
@@ -182,7 +187,7 @@ pub(super) async fn both_clients_end_with_every_sale_once(stores: Stores) {
     drop(tills);
     let books = audit(&db, &day.booked, STOCK).await;
     println!(
-        "{}: {} sales in {:.1} s, {} batches; {:?}; {pending} answers 202; lost {}, doubled {}",
+        "{}: {} sales in {:.1} s, {} batches; {:?}; {pending} answers 202 at first; lost {}, doubled {}",
         app.stores.deployment.name(),
         day.booked.len() + day.unknown.len() + day.too_many.len(),
         start.elapsed().as_secs_f64(),
@@ -192,7 +197,7 @@ pub(super) async fn both_clients_end_with_every_sale_once(stores: Stores) {
         books.doubled,
     );
     assert_eq!((books.lost, books.doubled), (0, 0));
-    assert!(pending > 0 && proxy.counts().cut() > 0, "too good to prove anything");
+    assert!(proxy.counts().cut() > 0, "the network was too good to prove anything");
     kept(&db, &day).await;
     db.close().await;
 }

@@ -24,7 +24,7 @@ use tests::app::Answer;
 
 #[test]
 fn random_batches_agree_with_the_model_on_both_databases() {
-    on_every_seed("push::model", &history(), async |commands, stages| {
+    on_every_seed("push::model", &history(), &async |commands, stages| {
         let mut seen = Vec::new();
         for stage in stages {
             seen.push(play(stage, commands).await);
