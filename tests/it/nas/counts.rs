@@ -4,8 +4,8 @@
 use super::Case;
 use db::{Db, Sql, args};
 use records::documents::{
-    Counts, NewDocument, Sent, Viewer, claim_in, counts, delete_in, insert_in, mark_synced_in, octets,
-    pending_ids, release_in, request_in,
+    Counts, NewDocument, Sent, Viewer, claim_in, counts, delete_in, insert_in, mark_synced_in,
+    octets, pending_ids, release_in, request_in,
 };
 use std::time::Duration;
 use tests::stores::Deployment;

@@ -116,7 +116,9 @@ impl Case {
                     folders.push(path);
                 } else {
                     let name = path.strip_prefix(self.uploads()).unwrap();
-                    files.push((name.to_str().unwrap().to_owned(), std::fs::read(&path).unwrap()));
+                    // One that is being received may go meanwhile.
+                    let Ok(bytes) = std::fs::read(&path) else { continue };
+                    files.push((name.to_str().unwrap().to_owned(), bytes));
                 }
             }
         }

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 /// Large enough that what is on its way when somebody is killed does not count for much.
 const SIZE: usize = 12_000_000;
-/// KiB per second: a busy machine has four seconds to do something in the middle.
-const CAP: (&str, &str) = ("RELAIS_NAS_BANDWIDTH_KIB", "1500");
+/// KiB per second: a busy machine has six seconds to do something in the middle.
+const CAP: (&str, &str) = ("RELAIS_NAS_BANDWIDTH_KIB", "1000");
 
 /// A document in the middle of its transfer: its id, its job, and how many bytes have gone.
 async fn in_the_middle(rig: &Rig) -> (i64, Uuid, u64) {
@@ -62,7 +62,8 @@ async fn goes_on_where_a_killed_one_was(access: Access) {
     assert!(children.len() >= 3, "the guard, ssh and rsync: {children:?}");
     rig.app.workers[0].kill9();
     assert_gone(&children, Duration::from_secs(1)).await;
-    assert!(!rig.on_nas("large.bin").exists());
+    let row = rig.engine.get(job).await.unwrap().unwrap();
+    assert!(!rig.on_nas("large.bin").exists(), "{access:?}, {sent}: {row:?}\n{}", rig.logs());
     assert!(std::fs::read_dir(&rig.uploads).unwrap().count() == 1, "only the document is left");
     rig.app.start_worker();
     let report = rig.report(job).await;

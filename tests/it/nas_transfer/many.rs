@@ -1,10 +1,12 @@
 //! C2: many small wishes are few runs.
 
-use super::{Rig, content, sending};
-use jobs::kinds::TransferToNas;
+use super::{Rig, content, sending, until};
 use db::{Sql, args};
+use jobs::kinds::TransferToNas;
+use jobs::kinds::transfer_to_nas::Report;
 use queue::State;
 use records::documents::{self, Viewer};
+use std::collections::BTreeSet;
 use tests::guardian::scratch_dir;
 use tests::sshd::{Access, recorder};
 use tests::stores::Deployment;
@@ -31,9 +33,7 @@ async fn documents_asked_for_one_by_one_are_a_few_runs() {
     for id in &ids {
         // As the route does, and as whoever puts jobs in by themselves.
         jobs.push(match id % 3 {
-            0 => {
-                rig.put(TransferToNas { documents: Some(vec![*id]), ..Default::default() }).await
-            }
+            0 => rig.put(TransferToNas { documents: Some(vec![*id]), ..Default::default() }).await,
             _ => rig.put_single(*id).await,
         });
     }
@@ -97,4 +97,25 @@ async fn wishes_that_do_not_fit_do_not_stand_in_the_way() {
     // What did not fit is held by nobody.
     let row = rig.db.read_one(&HELD, args![]).await.unwrap().unwrap();
     assert_eq!(row.get::<i64>("held").unwrap(), 0);
+}
+
+/// C-23, D-9: a run that takes long comes forward in steps, which whoever looks can see; what is
+/// told to be there is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_run_shows_how_many_have_arrived() {
+    let rig = Rig::start(Access::Plain, &[("RELAIS_NAS_BANDWIDTH_KIB", "120")]).await;
+    let all: Vec<_> = (0..6).map(|n| (format!("{n}.pdf"), content(n, 400_000))).collect();
+    let ids = rig.documents(&all).await;
+    let job = rig.put(TransferToNas::default()).await;
+    let mut seen = BTreeSet::new();
+    until("it has ended", async || {
+        let row = rig.engine.get(job).await.unwrap().unwrap();
+        let report = Report::of(&row);
+        assert!(report.synced + report.failed <= 6 && report.total <= 6, "{report:?}");
+        seen.insert(report.synced);
+        row.state.is_final()
+    })
+    .await;
+    assert!(seen.len() >= 3 && seen.contains(&6), "{seen:?}\n{}", rig.logs());
+    rig.assert_marks_are_true(&ids).await;
 }

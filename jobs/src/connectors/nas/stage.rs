@@ -128,7 +128,8 @@ impl Drop for Stage {
 /// Where a private folder for stages may be: beside the files, so that they can be linked; or where
 /// only others may write there, in `run_dir`, and then they are copied. Neither is there yet.
 pub(super) fn spools(uploads: &Path, run_dir: &Path) -> [PathBuf; 2] {
-    [uploads, run_dir].map(|below| below.join(format!(".relais-nas-{:016x}", rand::random::<u64>())))
+    [uploads, run_dir]
+        .map(|below| below.join(format!(".relais-nas-{:016x}", rand::random::<u64>())))
 }
 
 /// Makes the first of them that can be made.

@@ -45,7 +45,8 @@ impl Window {
     /// skip counts when they have skipped it.
     fn ahead(&self, now: DateTime<Utc>, time: NaiveTime) -> Duration {
         let today = now.with_timezone(&self.zone).date_naive();
-        let times = (0..3).filter_map(|day| Some(today.checked_add_days(Days::new(day))?.and_time(time)));
+        let times =
+            (0..3).filter_map(|day| Some(today.checked_add_days(Days::new(day))?.and_time(time)));
         let instants = times.flat_map(|at| {
             let shown = self.zone.from_local_datetime(&at);
             let later = self.zone.from_local_datetime(&(at + TimeDelta::hours(1)));

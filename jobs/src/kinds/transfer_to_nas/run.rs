@@ -3,9 +3,9 @@
 mod ends;
 mod wishes;
 
-use super::{Report, TransferToNas};
 use super::books::Books;
 use super::site::Site;
+use super::{Report, TransferToNas};
 use crate::connectors::nas::{
     Code, Delivery, Error, MISSING, Meter, Nas, Session, Source, Stage, Target,
 };
@@ -17,9 +17,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Documents and bytes per run of rsync: what a crash proves again at the most.
+/// Documents per run of rsync: what a crash proves again at the most.
 const BATCH: usize = 2_000;
-const BATCH_BYTES: u64 = 512 * 1_024 * 1_024;
+/// Bytes per run: what goes through in so many seconds, for the next checkpoint and whoever looks
+/// how far it has come; as long as the rate is not known, 64 MiB.
+const BATCH_SECONDS: u64 = 10;
+const BATCH_BYTES: std::ops::RangeInclusive<u64> = 1_024 * 1_024..=512 * 1_024 * 1_024;
+const FIRST_RATE: u64 = 64 * 1_024 * 1_024 / BATCH_SECONDS;
 /// R-001-31.
 const CONNECT: Duration = Duration::from_secs(30);
 /// Between two looks at whether somebody else is done.
@@ -44,6 +48,8 @@ pub(super) struct Run<'a> {
     broken: u32,
     /// When the hours in which documents may be sent are over.
     closing: Option<Instant>,
+    /// Bytes per second of the last batch.
+    rate: Option<u64>,
 }
 
 /// The documents of one run of rsync: the job's own, and others that travel along.
@@ -56,7 +62,8 @@ impl<'a> Run<'a> {
     pub(super) fn new(cx: &'a Context, job: TransferToNas, target: Target) -> Self {
         let nas = Arc::clone(&cx.services.nas);
         let (site, session) = (Site::new(cx, target), None);
-        Self { cx, nas, job, site, session, has_moved: false, broken: 0, closing: None }
+        let (has_moved, broken, closing, rate) = (false, 0, None, None);
+        Self { cx, nas, job, site, session, has_moved, broken, closing, rate }
     }
 
     /// Runs, and gives back whatever it held, however it ends.
@@ -166,13 +173,13 @@ impl<'a> Run<'a> {
         // If not all fit, its own do.
         taken.sort_by_key(|document| !own.contains(&document.id));
         let mut batch = Batch { documents: Vec::new(), own: HashSet::new() };
-        let (mut bytes, mut done) = (0, HashSet::new());
+        let (mut bytes, mut done, most) = (0, HashSet::new(), self.batch_bytes());
         for document in taken {
             let id = document.id;
             let is_later = document.synced_at.is_some_and(|at| wishes.get(&id) <= Some(&at));
             let is_done = document.synced_to_nas && is_later;
             bytes += document.taille.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
-            let fits = batch.documents.is_empty() || bytes <= BATCH_BYTES;
+            let fits = batch.documents.is_empty() || bytes <= most;
             if is_done && own.contains(&id) {
                 // Another job was asked for it too, and was faster.
                 done.insert(id);
@@ -194,6 +201,12 @@ impl<'a> Run<'a> {
         // Documents of others alone are left to the others.
         let is_left = books.open.is_empty() || ids.iter().all(|id| !books.open.contains(id));
         Ok(is_left.then(|| Batch { documents: Vec::new(), own: HashSet::new() }))
+    }
+
+    fn batch_bytes(&self) -> u64 {
+        let cap = u64::from(self.nas.settings().bandwidth) * 1_024;
+        let rate = self.rate.unwrap_or(if cap == 0 { FIRST_RATE } else { cap });
+        rate.saturating_mul(BATCH_SECONDS).clamp(*BATCH_BYTES.start(), *BATCH_BYTES.end())
     }
 
     /// Documents that are no longer there, and those that others have sent.
@@ -245,7 +258,10 @@ impl<'a> Run<'a> {
         let error = delivery.error.clone();
         self.record(batch, &stage, delivery, books).await?;
         let (files, seconds) = (batch.documents.len(), start.elapsed().as_secs_f64());
-        let (rate, literal) = (bytes as f64 / 1e6 / seconds.max(0.001), meter.literal());
+        let (rate, literal) = (bytes as f64 / seconds.max(0.001), meter.literal());
+        // Of a batch that was there already nothing is learnt.
+        self.rate = if literal > 0 { Some(rate as u64) } else { self.rate };
+        let rate = rate / 1e6;
         self.cx.log(format!(
             "{files} documents, {bytes} bytes ({literal} new), {seconds:.2} s, {rate:.1} MB/s"
         ));

@@ -10,6 +10,7 @@ mod table;
 
 use db::{Db, Sql};
 use queue::Engine;
+use rand::RngCore as _;
 use records::documents::{self, NewDocument, files};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -69,7 +70,8 @@ impl Site {
         let mut ids = Vec::new();
         for number in 0..count {
             let name = name(number);
-            let bytes: Vec<u8> = (0..size).map(|_| rand::random()).collect();
+            let mut bytes = vec![0; size];
+            rand::rng().fill_bytes(&mut bytes);
             std::fs::write(self.uploads.join(&name), &bytes).expect("a file");
             let found = files::content(&self.uploads, &name).expect("readable").expect("there");
             let new = NewDocument {

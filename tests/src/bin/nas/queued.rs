@@ -47,7 +47,9 @@ pub(crate) async fn print() {
     }
     let (bare, ours) = (median(bare), median(ours));
     println!("\n{COUNT} documents of {SIZE} bytes queued one by one, medians of {ROUNDS} rounds\n");
-    println!("| way | seconds | beside the bare run | runs of rsync that send |\n|---|---|---|---|");
+    println!(
+        "| way | seconds | beside the bare run | runs of rsync that send |\n|---|---|---|---|"
+    );
     println!("| one bare run of `rsync --files-from` | {bare:.2} | 1.00 × | 1 |");
     let most = runs.iter().max().expect("there were rounds");
     println!("| {COUNT} jobs | {ours:.2} | {:.2} × | {most} at the most |", ours / bare);
