@@ -2,6 +2,7 @@
 //! here (S-22); a key sees its own documents and those that are nobody's.
 
 pub(crate) mod incoming;
+mod keep;
 pub(crate) mod read;
 pub(crate) mod remove;
 pub(crate) mod sweep;

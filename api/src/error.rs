@@ -119,15 +119,16 @@ pub(crate) enum Limit {
     Payload(usize),
     /// Bytes of one document.
     Document(usize),
+    /// Bytes of all documents of one key.
+    Owner(usize),
 }
 
 impl Limit {
     fn max(self) -> usize {
         match self {
             Self::Bytes(max) | Self::Sales(max) | Self::Lines(max) => max,
-            Self::Depth(max) | Self::Payload(max) | Self::Entities(max) | Self::Document(max) => {
-                max
-            }
+            Self::Depth(max) | Self::Payload(max) | Self::Entities(max) => max,
+            Self::Document(max) | Self::Owner(max) => max,
         }
     }
 }
@@ -142,6 +143,9 @@ impl fmt::Display for Limit {
             Self::Entities(max) => write!(f, "{max} entities"),
             Self::Payload(max) => write!(f, "{max} bytes of payload"),
             Self::Document(max) => write!(f, "{max} bytes in its document"),
+            Self::Owner(max) => {
+                write!(f, "{max} bytes, with this key's other documents: remove some first")
+            }
         }
     }
 }
@@ -159,6 +163,8 @@ impl ApiError {
             Self::ForeignShop => (S::FORBIDDEN, "BOUTIQUE_MISMATCH"),
             Self::TooLarge(Limit::Payload(_)) => (S::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
             Self::TooLarge(Limit::Document(_)) => (S::PAYLOAD_TOO_LARGE, "DOCUMENT_TOO_LARGE"),
+            // RFC 4331, section 6.
+            Self::TooLarge(Limit::Owner(_)) => (S::INSUFFICIENT_STORAGE, "QUOTA_EXCEEDED"),
             Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, "BATCH_TOO_LARGE"),
             Self::BodyBroken => (S::BAD_REQUEST, "INVALID_BODY"),
             Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "BODY_TOO_SLOW"),

@@ -71,6 +71,8 @@ pub struct Nas {
     pub uploads: PathBuf,
     /// Bytes of one document.
     pub document_bytes: u64,
+    /// Bytes of all documents of one key; `None` is any number.
+    pub owner_bytes: Option<u64>,
     /// How long `/run` waits for the end of the transfer (D-6).
     pub run_wait: Duration,
 }
@@ -91,6 +93,7 @@ impl Default for Nas {
             public: false,
             uploads: PathBuf::from("./data/uploads"),
             document_bytes: 512 * 1024 * 1024,
+            owner_bytes: Some(100 * 1024 * 1024 * 1024),
             run_wait: Duration::from_secs(25),
         }
     }

@@ -201,6 +201,7 @@ fn api_state(
             public: settings.nas.public,
             uploads: settings.nas.uploads_dir.clone(),
             document_bytes: settings.nas.document_bytes,
+            owner_bytes: settings.nas.owner_bytes,
             run_wait: settings.nas.run_wait,
         },
         ..defaults

@@ -10,17 +10,24 @@ pub use slots::{free_slot_in, take_slot};
 pub use troubles::{Trouble, clear_in, hold, note, since};
 
 use crate::documents::Viewer;
+use chrono::{DateTime, Utc};
 use db::{Db, Error, Sql, args};
 
-/// Ids of documents that were asked for by themselves and that nobody is sending, the longest
-/// waiting first; whose they are was asked before.
-pub async fn requested_ids(db: &Db, limit: u32) -> Result<Vec<i64>, Error> {
+/// The store's time, by which the hours of transfers are judged.
+pub async fn now(db: &Db) -> Result<DateTime<Utc>, Error> {
+    static NOW: Sql = Sql::both("SELECT {now} AS moment");
+    db.read_one(&NOW, args![]).await?.expect("there is always a time").get("moment")
+}
+
+/// Documents that were asked for by themselves and that nobody is sending, the longest waiting
+/// first, and since when; whose they are was asked before.
+pub async fn requested(db: &Db, limit: u32) -> Result<Vec<(i64, DateTime<Utc>)>, Error> {
     static REQUESTED: Sql = Sql::both(
-        "SELECT id FROM documents WHERE demande_le IS NOT NULL \
+        "SELECT id, demande_le FROM documents WHERE demande_le IS NOT NULL \
          AND (transfert_jusque IS NULL OR transfert_jusque <= {now}) ORDER BY demande_le LIMIT $1",
     );
     let rows = db.read(&REQUESTED, args![i64::from(limit)]).await?;
-    rows.iter().map(|row| row.get("id")).collect()
+    rows.iter().map(|row| Ok((row.get("id")?, row.get("demande_le")?))).collect()
 }
 
 /// Every pending document that `viewer` sees, at most `limit`.

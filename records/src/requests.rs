@@ -110,10 +110,18 @@ pub async fn set_job(tx: &mut Tx, scope: &Scope, job: Uuid, created: bool) -> Re
 
 /// Keeps the final answer; the first one stays. Whether this was the first.
 pub async fn set_answer(db: &Db, scope: &Scope, answer: &Answer) -> Result<bool, Error> {
+    Ok(db.execute(&SET_ANSWER, values(scope, answer)).await? > 0)
+}
+
+/// The same within the transaction of the request's effects and of its key.
+pub async fn set_answer_in(tx: &mut Tx, scope: &Scope, answer: &Answer) -> Result<(), Error> {
+    tx.execute(&SET_ANSWER, values(scope, answer)).await.map(drop)
+}
+
+fn values(scope: &Scope, answer: &Answer) -> Vec<db::Value> {
     let Scope { principal, route, key } = scope;
     let status = i64::from(answer.status);
-    let values = args![principal, route, key, status, &answer.content_type, &answer.body];
-    Ok(db.execute(&SET_ANSWER, values).await? > 0)
+    args![principal, route, key, status, &answer.content_type, &answer.body]
 }
 
 /// Gives the key back: nothing came of the request.

@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod chaos;
+pub mod faketime;
 pub mod faultproxy;
 pub mod guardian;
 pub mod program;

@@ -122,6 +122,28 @@ impl Sshd {
         )
     }
 
+    /// Whether it holds the files of a folder and nothing else, says `rclone`, which reads every
+    /// byte through sftp; panics with what differs.
+    pub fn assert_holds(&self, folder: &Path) {
+        let _ = self.ssh();
+        let rclone = find_program("rclone", &[]).unwrap_or_else(|| missing("rclone", "rclone"));
+        let remote = format!(
+            ":sftp,host=127.0.0.1,port={},user={},key_file={},known_hosts_file={}:{}",
+            self.port,
+            self.user,
+            self.key(Access::Plain).display(),
+            self.dir.join("known").display(),
+            self.nas().display()
+        );
+        let mut check = Command::new(rclone);
+        check.args(["--config", "/dev/null", "check", "--download", "--checkers", "8"]);
+        // Of rsync's own folder and the test's file nothing is ours.
+        check.args(["--exclude", ".rsync-partial/**", "--exclude", ".relais-probe"]);
+        let checked = check.arg(folder).arg(remote).output().expect("rclone starts");
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(checked.status.success() && said.contains("0 differences found"), "{said}");
+    }
+
     /// The settings of the product that lead here.
     pub fn env(&self, access: Access, uploads: &Path) -> Vec<(String, String)> {
         [
@@ -189,7 +211,8 @@ fn serve(dir: &Path, port: u16) -> Process {
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nPidFile none\nUsePAM no\n\
          AuthorizedKeysFile {}\nStrictModes no\nPasswordAuthentication no\n\
          KbdInteractiveAuthentication no\nMaxStartups 100:30:200\nMaxSessions 50\nUseDNS no\n\
-         PrintMotd no\nLogLevel VERBOSE\n",
+         PrintMotd no\nSubsystem sftp internal-sftp\n\
+         LogLevel VERBOSE\n",
         host.display(),
         keys.display()
     );

@@ -19,6 +19,7 @@ const NEEDS: &[Need] = &[
     Need { programs: &["rsync"], package: "rsync" },
     Need { programs: &["ssh"], package: "openssh-client" },
     Need { programs: &["sshd"], package: "openssh-server" },
+    Need { programs: &["rclone"], package: "rclone" },
     Need { programs: &["chromium", "chromium-browser", "google-chrome"], package: "chromium" },
     Need { programs: &["curl"], package: "curl" },
     Need { programs: &["faketime"], package: "faketime" },

@@ -8,9 +8,11 @@
 use crate::error::ApiError;
 use records::documents::files::{Content, hex};
 use sha2::{Digest, Sha256};
+use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use tokio::fs::{self, File, OpenOptions};
+use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
@@ -48,13 +50,15 @@ impl Incoming {
     pub(super) async fn begin(uploads: &Path, extension: Option<&str>) -> io::Result<Self> {
         let id = Uuid::now_v7();
         let stored = extension.map_or_else(|| id.to_string(), |end| format!("{id}.{end}"));
-        let folder = uploads.join(FOLDER);
-        fs::create_dir_all(&folder).await?;
-        let path = folder.join(&stored);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o640);
-        let file = options.open(&path).await?;
-        let (uploads, temp) = (uploads.to_owned(), Temp(Some(path)));
+        let (uploads, path) = (uploads.to_owned(), uploads.join(FOLDER).join(&stored));
+        // In one piece: whoever goes away meanwhile leaves a file that still removes itself.
+        let making = tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(path.parent().unwrap_or(&path))?;
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create_new(true).mode(0o640).open(&path)?;
+            Ok::<_, io::Error>((File::from_std(file), Temp(Some(path))))
+        });
+        let (file, temp) = making.await.map_err(io::Error::other)??;
         Ok(Self { uploads, stored, file, digest: Sha256::new(), taille: 0, temp })
     }
 

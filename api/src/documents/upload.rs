@@ -1,21 +1,22 @@
 //! `POST /api/v1/documents`: one file, as a part of a multipart body, streamed to the disk.
 
 use super::incoming::{Complete, Incoming, refusal};
-use super::{DOCUMENT, DOCUMENTS, Shown};
+use super::keep::{keep, quota};
+use super::{DOCUMENTS, Shown};
 use crate::auth;
 use crate::body::{SLOW_START, check_identity, content_types};
 use crate::error::{ApiError, Limit, Problem};
 use crate::gate;
 use crate::idempotency::Keyed;
 use crate::server::Peer;
-use crate::{Settings, State, accept};
+use crate::{Settings, State};
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, State as FromState};
-use axum::http::{HeaderMap, Request, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
-use records::documents::{NewDocument, extension, insert_in, original_name};
+use axum::http::{HeaderMap, Request, header};
+use axum::response::Response;
+use records::documents::{extension, octets, original_name};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::ToSchema;
@@ -53,7 +54,7 @@ pub(crate) struct Form {
         (status = 422, description = "no file, more than one, or a name that is not allowed", body = Problem),
         (status = 429, description = "too many requests", body = Problem),
         (status = 503, description = "the record or the disk cannot be reached; nothing was kept", body = Problem),
-        (status = 507, description = "no room on the disk; nothing was kept", body = Problem),
+        (status = 507, description = "no room on the disk, or more than `nas.owner_bytes` with the key's other documents; nothing was kept", body = Problem),
     )
 )]
 pub(crate) async fn upload(
@@ -65,43 +66,63 @@ pub(crate) async fn upload(
     let (pass, caller) = gate::enter(&state, peer, &headers, Some(&auth::NAS), DOCUMENTS).await;
     let answer = async {
         let caller = caller?;
-        check(&headers, &state.settings)?;
-        let (name, file) = receive(&headers, body, &state.settings).await?;
+        check(&headers)?;
         let owner = match &caller {
-            auth::Caller::Key(key) => Some(key.id.clone()),
+            auth::Caller::Key(key) => key.id.clone(),
             auth::Caller::Terminal(_) => return Err(ApiError::Forbidden),
         };
+        let room = room(&state, &headers, &owner).await?;
+        let (name, file) = receive(&headers, body, &state.settings, room).await?;
         let about = [name.as_str(), &file.content.sha256];
         let route = "POST /api/v1/documents";
         let keyed = Keyed::of(&headers, &caller.principal(), route, &about, &[])?;
-        let Some(keyed) = keyed else { return keep(&state, name, owner, file).await };
-        if let Some(earlier) = keyed.begin(&state).await? {
-            return Ok(earlier);
-        }
-        let kept = keep(&state, name, owner, file).await;
-        keyed.end(&state, kept).await
+        keep(&state, name, owner, file, keyed).await
     };
     pass.leave(answer.await)
 }
 
-/// What can be refused before anything is read.
-fn check(headers: &HeaderMap, settings: &Settings) -> Result<(), ApiError> {
+/// What can be refused before anything is read or asked.
+fn check(headers: &HeaderMap) -> Result<(), ApiError> {
     check_identity(headers)?;
     let mut types = content_types(headers);
     if types.next().as_deref() != Some("multipart/form-data") || types.next().is_some() {
         return Err(ApiError::NotMultipart);
     }
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let length = length.and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
-    if length > settings.nas.document_bytes.saturating_add(AROUND) {
-        return Err(too_large(settings));
-    }
     Ok(())
 }
 
-fn too_large(settings: &Settings) -> ApiError {
-    let max = usize::try_from(settings.nas.document_bytes).unwrap_or(usize::MAX);
-    ApiError::TooLarge(Limit::Document(max))
+/// The largest file that may come, and the limit that a larger one passes.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    bytes: u64,
+    limit: Limit,
+}
+
+impl Room {
+    fn holds(self, bytes: u64) -> Result<(), ApiError> {
+        if bytes > self.bytes { Err(ApiError::TooLarge(self.limit)) } else { Ok(()) }
+    }
+}
+
+/// What there is room for, and whether the body that is announced can fit.
+async fn room(state: &State, headers: &HeaderMap, owner: &str) -> Result<Room, ApiError> {
+    let nas = &state.settings.nas;
+    let max = usize::try_from(nas.document_bytes).unwrap_or(usize::MAX);
+    let mut room = Room { bytes: nas.document_bytes, limit: Limit::Document(max) };
+    // Sent again, it may be there already: that is known once it has come.
+    let is_first = !headers.contains_key("idempotency-key");
+    if let Some(max) = nas.owner_bytes.filter(|_| is_first) {
+        let used = octets(state.engine.db(), owner);
+        let used = timeout(state.settings.store_timeout, used).await??;
+        let left = max.saturating_sub(u64::try_from(used).unwrap_or_default());
+        if left < room.bytes {
+            room = Room { bytes: left, limit: quota(max) };
+        }
+    }
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+    room.holds(length.saturating_sub(AROUND))?;
+    Ok(room)
 }
 
 /// When the next piece of a body must be there: it may start slowly, then keeps a pace.
@@ -125,6 +146,7 @@ async fn receive(
     headers: &HeaderMap,
     body: Body,
     settings: &Settings,
+    room: Room,
 ) -> Result<(String, Complete), ApiError> {
     let mut request = Request::new(body);
     *request.headers_mut() = headers.clone();
@@ -152,13 +174,14 @@ async fn receive(
         if received.is_some() {
             return Err(ApiError::Invalid("fichier: one file per request".to_owned()));
         }
-        received = Some(receive_file(field, settings, &mut pace).await?);
+        received = Some(receive_file(field, settings, room, &mut pace).await?);
     }
 }
 
 async fn receive_file(
     mut field: Field<'_>,
     settings: &Settings,
+    room: Room,
     pace: &mut Pace,
 ) -> Result<(String, Complete), ApiError> {
     let told = field.file_name().unwrap_or_default();
@@ -177,9 +200,7 @@ async fn receive_file(
             return Ok((name, file.complete().await.map_err(refusal)?));
         };
         pace.bytes += chunk.len() as u64;
-        if file.taille() + chunk.len() as u64 > settings.nas.document_bytes {
-            return Err(too_large(settings));
-        }
+        room.holds(file.taille() + chunk.len() as u64)?;
         file.write(&chunk).await.map_err(refusal)?;
     }
 }
@@ -187,38 +208,4 @@ async fn receive_file(
 fn broken(error: &MultipartError) -> ApiError {
     tracing::debug!(%error, "a multipart body broke");
     ApiError::BodyBroken
-}
-
-/// Gives the file its name, then its row. The client may go away meanwhile: both happen or none.
-async fn keep(
-    state: &State,
-    nom_original: String,
-    proprietaire: Option<String>,
-    file: Complete,
-) -> Result<Response, ApiError> {
-    let new = NewDocument {
-        nom_stocke: file.stored.clone(),
-        nom_original,
-        taille: file.content.taille,
-        sha256: file.content.sha256.clone(),
-        proprietaire,
-    };
-    let (db, patience) = (state.engine.db().clone(), accept::write_patience(state));
-    let keeping = state.marking.spawn(async move {
-        let note = file.keep().await.map_err(refusal)?;
-        let inserting = async {
-            let mut tx = db.begin().await?;
-            let document = insert_in(&mut tx, &new).await?;
-            tx.commit().await?;
-            Ok::<_, db::Error>(document)
-        };
-        // If it is not known whether the row is there, the note stays and the sweep finds out.
-        let document = timeout(patience, inserting).await??;
-        note.settled().await;
-        Ok::<_, ApiError>(document)
-    });
-    let document = keeping.await.map_err(|error| ApiError::Internal(Some(error.into())))??;
-    let place = DOCUMENT.replace("{id}", &document.id.to_string());
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(Shown::from(document)))
-        .into_response())
 }

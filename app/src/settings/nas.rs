@@ -19,6 +19,7 @@ pub(crate) struct Nas {
     pub(crate) public: bool,
     pub(crate) uploads_dir: PathBuf,
     pub(crate) document_bytes: u64,
+    pub(crate) owner_bytes: Option<u64>,
     pub(crate) run_wait: Duration,
     port: u16,
     key_file: Option<PathBuf>,
@@ -75,6 +76,7 @@ pub(super) fn read(from: &mut Reader) -> Nas {
         public: from.flag("nas.public"),
         uploads_dir: from.parsed("nas.uploads_dir", folder),
         document_bytes: from.number("nas.document_bytes", 1_024..=1_099_511_627_776),
+        owner_bytes: owner_bytes(from),
         run_wait: seconds(from, "nas.run_wait_seconds", 0, 60),
         port: from.number("nas.port", 1..=65_535),
         key_file: from.parsed("nas.key_file", key_file),
@@ -86,6 +88,11 @@ pub(super) fn read(from: &mut Reader) -> Nas {
         ssh: from.parsed("nas.ssh", program),
         rsync: from.parsed("nas.rsync", program),
     }
+}
+
+fn owner_bytes(from: &mut Reader) -> Option<u64> {
+    let bytes: u64 = from.number("nas.owner_bytes", 0..=1_125_899_906_842_624);
+    (bytes > 0).then_some(bytes)
 }
 
 /// The hours are read in the zone, so the two are read together.

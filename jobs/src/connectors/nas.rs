@@ -92,7 +92,7 @@ impl Nas {
         let program = &self.settings.rsync;
         self.rsync
             .get_or_try_init(|| async {
-                let version = process::output(program, &["--version"]).await?;
+                let version = process::output(program, &["--version"], "").await?;
                 match output::version(&version) {
                     Some(found) if found >= OLDEST_RSYNC => Ok(()),
                     _ => Err(Error::new(Code::LocalRsync, texts::OLD_RSYNC)),

@@ -3,7 +3,7 @@
 
 use super::Viewer;
 use chrono::{DateTime, Utc};
-use db::{Db, Error, Sql, args};
+use db::{Db, Error, Row, Sql, Tx, args};
 
 /// What `GET /status` tells (R-001-7 to R-001-11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,4 +34,22 @@ pub async fn counts(db: &Db, viewer: &Viewer) -> Result<Counts, Error> {
         synced: row.get("synced")?,
         last_sync: row.get("last_sync")?,
     })
+}
+
+/// $1 a key's id.
+static OCTETS: Sql = Sql::both("SELECT octets FROM documents_comptes WHERE proprietaire = $1");
+
+/// Bytes of all documents of one key.
+pub async fn octets(db: &Db, owner: &str) -> Result<i64, Error> {
+    sum(db.read_one(&OCTETS, args![owner]).await?.as_ref())
+}
+
+/// The same within a transaction that has put one in: nobody else puts one in for this key until
+/// it ends.
+pub async fn octets_in(tx: &mut Tx, owner: &str) -> Result<i64, Error> {
+    sum(tx.row(&OCTETS, args![owner]).await?.as_ref())
+}
+
+fn sum(row: Option<&Row>) -> Result<i64, Error> {
+    row.map_or(Ok(0), |row| row.get("octets"))
 }

@@ -79,6 +79,15 @@ pub async fn release_in(tx: &mut Tx, job: Uuid) -> Result<(), Error> {
     tx.execute(&RELEASE, args![job]).await.map(drop)
 }
 
+/// Gives back these, as far as `job` has them.
+pub async fn release_some_in(tx: &mut Tx, job: Uuid, ids: &[i64]) -> Result<(), Error> {
+    static RELEASE: Sql = Sql::both(
+        "UPDATE documents SET transfert_job = NULL, transfert_jusque = NULL \
+         WHERE id = ANY($2) AND transfert_job = $1",
+    );
+    tx.execute(&RELEASE, args![job, ids.to_vec()]).await.map(drop)
+}
+
 /// Marks what was sent, but only where the file is still the one that was sent (I-25,
 /// R-001-34); returns the ids that were marked. A file that was never seen before is the one sent.
 pub async fn mark_synced_in(tx: &mut Tx, sent: &[Sent]) -> Result<Vec<i64>, Error> {

@@ -5,7 +5,7 @@ use super::Case;
 use db::{Db, Sql, args};
 use records::documents::{
     Counts, NewDocument, Sent, Viewer, claim_in, counts, delete_in, insert_in, mark_synced_in,
-    pending_ids, release_in, request_in,
+    octets, pending_ids, release_in, request_in,
 };
 use std::time::Duration;
 use tests::stores::Deployment;
@@ -28,23 +28,24 @@ async fn insert(db: &Db, name: &str, sha256: &str, owner: Option<&str>) -> i64 {
 
 async fn mark(db: &Db, id: i64, sha256: &str) -> bool {
     let mut tx = db.begin().await.unwrap();
-    let sent = Sent { id, sha256: sha256.to_owned(), taille: 1 };
+    let sent = Sent { id, sha256: sha256.to_owned(), taille: 5 };
     let marked = mark_synced_in(&mut tx, &[sent]).await.unwrap();
     tx.commit().await.unwrap();
     marked == [id]
 }
 
 /// The same counted the slow way.
-async fn counted(db: &Db, viewer: &Viewer) -> (i64, i64) {
+async fn counted(db: &Db, viewer: &Viewer) -> (i64, i64, i64) {
     static COUNT: Sql = Sql::both(
-        "SELECT COUNT(*) AS total, COUNT(*) FILTER (WHERE synced_to_nas) AS synced \
+        "SELECT COUNT(*) AS total, COUNT(*) FILTER (WHERE synced_to_nas) AS synced, \
+         CAST(COALESCE(SUM(taille) FILTER (WHERE proprietaire = $1), 0) AS bigint) AS octets \
          FROM documents WHERE CAST($1 AS text) IS NULL OR proprietaire IS NULL OR proprietaire = $1",
     );
     let row = db.read_one(&COUNT, args![viewer.key()]).await.unwrap().unwrap();
-    (row.get("total").unwrap(), row.get("synced").unwrap())
+    (row.get("total").unwrap(), row.get("synced").unwrap(), row.get("octets").unwrap())
 }
 
-/// R-001-7 to R-001-9: through inserts, marks, repeats, changes of owner and removals, by several
+/// R-001-7 to R-001-9, S-30: documents and bytes, through inserts, marks, repeats, changes of owner and removals, by several
 /// at once.
 pub(crate) async fn counts_are_those_of_the_table_whatever_happens(deployment: Deployment) {
     static GIVE: Sql = Sql::both("UPDATE documents SET proprietaire = $2 WHERE id = $1");
@@ -76,7 +77,8 @@ pub(crate) async fn counts_are_those_of_the_table_whatever_happens(deployment: D
     for viewer in [None, Some("anne"), Some("boris"), Some("nobody")] {
         let viewer = Viewer::of(viewer.map(str::to_owned));
         let Counts { total, synced, last_sync } = counts(case.db(), &viewer).await.unwrap();
-        assert_eq!((total, synced), counted(case.db(), &viewer).await, "{viewer:?}");
+        let octets = octets(case.db(), viewer.key().unwrap_or("nobody")).await.unwrap();
+        assert_eq!((total, synced, octets), counted(case.db(), &viewer).await, "{viewer:?}");
         assert!(total > synced && last_sync.is_some(), "{viewer:?}");
         let pending = pending_ids(case.db(), &viewer, 0, 1_000).await.unwrap();
         assert_eq!(pending.len() as i64, total - synced, "{viewer:?}");

@@ -9,6 +9,7 @@ mod counts;
 mod documents;
 mod end_to_end;
 mod keys;
+mod quota;
 mod room;
 mod scope;
 mod seed;
@@ -58,6 +59,10 @@ on_every_deployment! {
     documents::a_repeated_upload_is_one_document,
     documents::a_document_is_removed_but_not_while_it_is_sent,
     documents::pages_hold_every_document_once,
+    quota::a_keys_documents_have_a_largest_size_together,
+    quota::a_body_that_cannot_fit_is_not_waited_for,
+    quota::uploads_at_once_do_not_pass_it_together,
+    quota::an_upload_whose_answer_was_lost_is_one_document,
     counts::counts_are_those_of_the_table_whatever_happens,
     counts::a_mark_counts_only_for_the_file_that_was_sent,
     counts::a_document_is_claimed_by_one_job_at_a_time,
@@ -115,7 +120,9 @@ impl Case {
                     folders.push(path);
                 } else {
                     let name = path.strip_prefix(self.uploads()).unwrap();
-                    files.push((name.to_str().unwrap().to_owned(), std::fs::read(&path).unwrap()));
+                    // One that is being received may go meanwhile.
+                    let Ok(bytes) = std::fs::read(&path) else { continue };
+                    files.push((name.to_str().unwrap().to_owned(), bytes));
                 }
             }
         }

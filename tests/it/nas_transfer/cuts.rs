@@ -1,6 +1,6 @@
 //! Processes that are killed, told to stop, or cut off in the middle of a document.
 
-use super::{Rig, content, until};
+use super::{Rig, content, literal, until};
 use jobs::kinds::TransferToNas;
 use queue::{Act, Actor, State};
 use std::path::Path;
@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 /// Large enough that what is on its way when somebody is killed does not count for much.
 const SIZE: usize = 12_000_000;
-/// KiB per second: a busy machine has four seconds to do something in the middle.
-const CAP: (&str, &str) = ("RELAIS_NAS_BANDWIDTH_KIB", "1500");
+/// KiB per second: a busy machine has six seconds to do something in the middle.
+const CAP: (&str, &str) = ("RELAIS_NAS_BANDWIDTH_KIB", "1000");
 
 /// A document in the middle of its transfer: its id, its job, and how many bytes have gone.
 async fn in_the_middle(rig: &Rig) -> (i64, Uuid, u64) {
@@ -38,7 +38,7 @@ fn is_alive(pid: u32) -> bool {
     stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-async fn assert_gone(pids: &[u32], within: Duration) {
+pub(super) async fn assert_gone(pids: &[u32], within: Duration) {
     let start = Instant::now();
     while pids.iter().any(|pid| is_alive(*pid)) {
         assert!(start.elapsed() < within, "{pids:?} are still running");
@@ -46,32 +46,29 @@ async fn assert_gone(pids: &[u32], within: Duration) {
     }
 }
 
-/// Bytes that the last run had to send, by the job's log.
-async fn literal(rig: &Rig, job: Uuid) -> u64 {
-    let lines = rig.engine.logs(job, None, 1_000).await.unwrap();
-    let line =
-        lines.iter().rev().map(|line| line.line.as_str()).find(|line| line.contains(" new)"));
-    let line = line.unwrap_or_else(|| panic!("no line tells: {lines:?}"));
-    let new = line.split('(').nth(1).and_then(|rest| rest.split(' ').next());
-    new.and_then(|new| new.parse().ok()).unwrap()
-}
-
 /// C4: what had arrived when the worker was killed is not sent again, nobody sees a truncated
-/// file, and nothing of the dead worker's runs on.
+/// file, and nothing of the dead worker's runs on; for a plain account and behind `rrsync`. The
+/// 300 MB of the requirement are `cargo run --release -p tests --bin nas -- resume`.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_worker_goes_on_where_a_killed_one_was() {
-    let mut rig = Rig::start(Access::Plain, &[CAP]).await;
+    let both = [Access::Plain, Access::Restricted].map(goes_on_where_a_killed_one_was);
+    futures::future::join_all(both).await;
+}
+
+async fn goes_on_where_a_killed_one_was(access: Access) {
+    let mut rig = Rig::start(access, &[CAP]).await;
     let (id, job, sent) = in_the_middle(&rig).await;
     let children = descendants(rig.app.workers[0].pid());
     assert!(children.len() >= 3, "the guard, ssh and rsync: {children:?}");
     rig.app.workers[0].kill9();
     assert_gone(&children, Duration::from_secs(1)).await;
-    assert!(!rig.on_nas("large.bin").exists());
+    let row = rig.engine.get(job).await.unwrap().unwrap();
+    assert!(!rig.on_nas("large.bin").exists(), "{access:?}, {sent}: {row:?}\n{}", rig.logs());
     assert!(std::fs::read_dir(&rig.uploads).unwrap().count() == 1, "only the document is left");
     rig.app.start_worker();
     let report = rig.report(job).await;
     assert_eq!((report.total, report.synced), (1, 1), "{}", rig.logs());
-    let again = (literal(&rig, job).await + sent).saturating_sub(SIZE as u64);
+    let again = (literal(&rig.lines(job).await) + sent).saturating_sub(SIZE as u64);
     assert!(again < sent / 5, "{again} of {sent} bytes were sent again");
     rig.assert_marks_are_true(&[id]).await;
 }
@@ -96,10 +93,12 @@ async fn a_killed_file_server_or_rsync_leaves_no_truncated_file() {
     let rsync = all.iter().find(|pid| name(pid).trim() == "rsync");
     let rsync = rsync.unwrap_or_else(|| panic!("{:?}", all.iter().map(name).collect::<Vec<_>>()));
     assert!(signal(*rsync, "KILL"));
+    // The file server lives: it is connected to once more, and goes on from where it was.
     let report = rig.report(job).await;
-    assert_eq!(report.failed, 1, "{}", rig.logs());
-    assert!(!rig.on_nas("other.bin").exists() && !rig.get(id).await.synced_to_nas);
-    assert_eq!(rig.run().await.synced, 1, "{}", rig.logs());
+    assert_eq!((report.synced, report.failed), (1, 0), "{}", rig.logs());
+    let lines = rig.lines(job).await;
+    assert!(lines.contains("the connection broke; making another one"), "{lines}");
+    assert!(literal(&lines) < SIZE as u64 * 3 / 4, "{lines}");
     rig.assert_marks_are_true(&[id]).await;
 }
 
@@ -136,7 +135,7 @@ async fn a_worker_that_stops_hands_its_transfer_on() {
     assert_eq!((row.state, row.attempt, row.lease_holder), (State::Ready, 0, None));
     rig.app.start_worker();
     assert_eq!(rig.report(job).await.synced, 1, "{}", rig.logs());
-    let again = (literal(&rig, job).await + sent).saturating_sub(SIZE as u64);
+    let again = (literal(&rig.lines(job).await) + sent).saturating_sub(SIZE as u64);
     assert!(again < sent / 5, "{again} of {sent} bytes were sent again");
     rig.assert_marks_are_true(&[id]).await;
 }

@@ -5,7 +5,7 @@ use jobs::kinds::TransferToNas;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use tests::sshd::{Access, recorder};
-use tests::stores::{Deployment, Stores};
+use tests::stores::Stores;
 
 /// Names that a shell, a terminal or an option parser would make something of (C3).
 const HOSTILE: [&str; 12] = [
@@ -25,7 +25,7 @@ const HOSTILE: [&str; 12] = [
 
 /// R-001-22, R-001-24 to R-001-26, R-001-34, C-23: all that is pending, on every deployment; one that fails
 /// stops no other, and a second run finds nothing left to do.
-async fn pending_documents_arrive_and_are_marked(stores: Stores) {
+pub(crate) async fn pending_documents_arrive_and_are_marked(stores: Stores) {
     let rig = Rig::on(stores, Access::Plain, &[]).await;
     let all: Vec<_> = (0..40).map(|n| (format!("doc-{n}.pdf"), content(n, 2_000))).collect();
     let ids = rig.documents(&all).await;
@@ -44,23 +44,6 @@ async fn pending_documents_arrive_and_are_marked(stores: Stores) {
     let report = rig.run().await;
     assert_eq!((report.total, report.synced), (1, 1));
     assert_eq!(rig.run().await.total, 0);
-}
-
-macro_rules! on_every_deployment {
-    ($($case:ident: $deployment:ident),* $(,)?) => { $(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $case() {
-            if Deployment::$deployment.is_chosen() {
-                pending_documents_arrive_and_are_marked(Deployment::$deployment.fresh().await).await;
-            }
-        }
-    )* };
-}
-
-on_every_deployment! {
-    pending_documents_arrive_embedded: Embedded,
-    pending_documents_arrive_postgres: Postgres,
-    pending_documents_arrive_distributed: Distributed,
 }
 
 /// R-001-29, R-001-31 to R-001-33: one document travels with the source's options, `--` before the

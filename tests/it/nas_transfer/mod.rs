@@ -7,8 +7,11 @@ mod diagnosis;
 mod disk;
 mod many;
 mod secrets;
+mod storm;
 mod trust;
+mod window;
 
+use crate::on_stores;
 use db::Db;
 use jobs::Job;
 use jobs::kinds::TransferToNas;
@@ -23,6 +26,12 @@ use tests::sshd::{Access, Sshd};
 use tests::stores::{Deployment, Stores};
 use tests::wait::until;
 use uuid::Uuid;
+
+on_every_deployment! {
+    on_stores:
+    delivery::pending_documents_arrive_and_are_marked,
+    window::outside_of_its_hours_a_transfer_waits_and_spends_no_attempt,
+}
 
 /// A test waits this long for something that must happen; a busy machine is slow, not wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -152,6 +161,18 @@ impl Rig {
         self.nas.nas().join(name)
     }
 
+    /// A setting of whatever is started from now on.
+    fn set(&mut self, name: &str, value: &str) {
+        self.app.env.retain(|(known, _)| known != name);
+        self.app.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Everything that a job has logged.
+    async fn lines(&self, job: Uuid) -> String {
+        let lines = self.engine.logs(job, None, 1_000).await.unwrap();
+        lines.into_iter().map(|line| line.line + "\n").collect()
+    }
+
     fn logs(&self) -> String {
         let workers = self.app.workers.iter().map(|worker| worker.log());
         workers.chain([self.nas.log()]).collect::<Vec<_>>().join("\n---\n")
@@ -167,6 +188,13 @@ fn runs(log: &Path) -> Vec<String> {
 /// Runs of rsync that send something: not those that only look.
 fn sending(log: &Path) -> usize {
     runs(log).iter().filter(|run| !run.contains("--dry-run")).count()
+}
+
+/// Bytes that the last run had to send, by its job's log.
+fn literal(lines: &str) -> u64 {
+    let line = lines.lines().rev().find(|line| line.contains(" new)"));
+    let new = line.and_then(|line| line.split('(').nth(1)?.split(' ').next()?.parse().ok());
+    new.unwrap_or_else(|| panic!("no line tells: {lines}"))
 }
 
 /// Content that no two documents share.

@@ -9,9 +9,24 @@ use std::time::Duration;
 /// What the server is called in arguments and in the file of host keys.
 pub(super) const ALIAS: &str = "relais-nas";
 /// What was sent of a file when the connection broke waits in here for the next try.
-const PARTIAL: &str = "--partial-dir=.rsync-partial";
-/// A document from this size on can be taken up again where it stopped.
+pub(super) const PARTIAL: &str = ".rsync-partial";
+/// A document that is sent by itself can be taken up again where it stopped from this size on;
+/// below it has the source's options alone.
 const RESUMABLE: u64 = 16 * 1_024 * 1_024;
+/// Of many, those from this size on; others are sent anew.
+const RESUMABLE_OF_MANY: u64 = 1_024 * 1_024;
+
+/// Whether documents of which the largest has `size` bytes need the folder of parts.
+pub(super) fn keeps_parts(size: u64, single: bool) -> bool {
+    size >= if single { RESUMABLE } else { RESUMABLE_OF_MANY }
+}
+
+/// `rrsync` of rsync 3.5 hands the folder on as a link to it, which rsync takes for none unless
+/// something follows; a plain rsync does not make a folder that has something behind it.
+fn partial_dir(nas: &Nas) -> String {
+    let behind = if nas.is_restricted() { "/." } else { "" };
+    format!("--partial-dir={PARTIAL}{behind}")
+}
 
 /// What ssh reads instead of arguments and of everybody's configuration (S-23).
 pub(super) fn ssh_config(nas: &Nas, target: &Target, dir: &Dir) -> String {
@@ -71,6 +86,8 @@ pub(super) enum Look {
     Content,
     /// Reads both, and only tells.
     Prove,
+    /// Makes folders.
+    Folder,
 }
 
 /// One run for every file of the list.
@@ -80,12 +97,13 @@ pub(super) fn many(nas: &Nas, target: &Target, dir: &Dir, from: &Path, look: Loo
         args.push("--secluded-args");
     }
     match look {
-        Look::Quick => {}
+        Look::Quick | Look::Folder => {}
         Look::Content => args.push("--checksum"),
         Look::Prove => args.extend(["--checksum", "--dry-run", "-ii"]),
     }
-    if look != Look::Prove {
-        args.extend([PARTIAL, "--info=progress2,name0", "--stats"]);
+    let partial = partial_dir(nas);
+    if matches!(look, Look::Quick | Look::Content) {
+        args.extend([&partial, "--info=progress2,name0", "--stats"]);
         args.extend(nas.settings().fsync.then_some("--fsync"));
     }
     args.extend(["--timeout=120", "--no-inc-recursive", "--outbuf=L", "--no-human-readable"]);
@@ -109,8 +127,8 @@ pub(super) fn single(
     size: u64,
 ) -> Vec<String> {
     let mut args = vec!["-avz".to_owned(), "--progress".to_owned()];
-    if size >= RESUMABLE {
-        args.push(PARTIAL.to_owned());
+    if keeps_parts(size, true) {
+        args.push(partial_dir(nas));
     }
     args.extend(bandwidth(nas));
     args.extend(["-e".to_owned(), remote_shell(nas, dir), "--".to_owned()]);

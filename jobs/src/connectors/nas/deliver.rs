@@ -7,10 +7,11 @@
 use super::argv::{self, Look};
 use super::output;
 use super::process::Ended;
-use super::session::local;
+use super::session::{local, make};
 use super::stage::Staged;
 use super::{Code, Error, Session, Stage, texts};
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -28,7 +29,7 @@ impl Meter {
     }
 
     /// Bytes that had to be sent because the other side did not have them; known at the end of a
-    /// run of many.
+    /// run. Of one document by itself: as they were sent, compressed.
     pub fn literal(&self) -> u64 {
         self.literal.load(Ordering::Relaxed)
     }
@@ -147,20 +148,25 @@ impl Session {
         single: bool,
         meter: &Meter,
     ) -> Result<Ended, Error> {
-        let mut items = 0;
-        let mut count = None;
+        let (mut items, mut count) = (0, None);
+        let is_single = single && files.len() == 1;
         let mut line = |line: &str| {
             if let Some(bytes) = output::progress(line) {
                 meter.bytes.fetch_max(bytes, Ordering::Relaxed);
             }
             items += u64::from(output::item(line).is_some_and(|item| !item.is_same));
             count = count.or(output::transferred(line));
-            if let Some(literal) = output::literal(line) {
+            let literal = if is_single { output::sent(line) } else { output::literal(line) };
+            if let Some(literal) = literal {
                 meter.literal.fetch_add(literal, Ordering::Relaxed);
             }
         };
+        let largest = files.iter().map(|file| file.size).max().unwrap_or_default();
+        if argv::keeps_parts(largest, is_single) {
+            self.make_room_for_parts().await?;
+        }
         let ended = match files {
-            [file] if single => self.single(stage, file, &mut line).await?,
+            [file] if is_single => self.single(stage, file, &mut line).await?,
             _ => self.many(stage, files, Look::Quick, &mut line).await?,
         };
         meter.bytes.fetch_max(stage.bytes(), Ordering::Relaxed);
@@ -189,7 +195,24 @@ impl Session {
         self.checked(ended?)
     }
 
-    /// One run for these files; a server that refuses `--secluded-args` is asked without.
+    /// Makes the folder in which parts of files are kept, once; by this it is also known whether
+    /// the server is an `rrsync`, which has to be told otherwise where it is.
+    async fn make_room_for_parts(&self) -> Result<(), Error> {
+        if self.has_room_for_parts.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let from = self.dir.folder().join("parts");
+        let made = make(&from).and_then(|()| make(&from.join(argv::PARTIAL)));
+        made.or_else(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Ok(()),
+            _ => Err(local(error)),
+        })?;
+        self.listed(&format!("./{}\0", argv::PARTIAL), &from, Look::Folder, &mut |_| {}).await?;
+        self.has_room_for_parts.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// One run for these files.
     async fn many(
         &self,
         stage: &Stage,
@@ -199,10 +222,21 @@ impl Session {
     ) -> Result<Ended, Error> {
         // With `./`, or a name that begins like a comment would be left out, without a word.
         let names: String = files.iter().map(|file| format!("./{}\0", file.source.name)).collect();
+        self.listed(&names, stage.dir(), look, line).await
+    }
+
+    /// One run for what is listed; a server that refuses `--secluded-args` is asked without.
+    async fn listed(
+        &self,
+        names: &str,
+        from: &Path,
+        look: Look,
+        line: &mut (impl FnMut(&str) + Send),
+    ) -> Result<Ended, Error> {
         self.dir.write(&self.dir.list(), names.as_bytes()).map_err(local)?;
         loop {
             let was_restricted = self.nas.is_restricted();
-            let args = argv::many(&self.nas, &self.target, &self.dir, stage.dir(), look);
+            let args = argv::many(&self.nas, &self.target, &self.dir, from, look);
             let ended = self.rsync(&args, &mut *line).await?;
             match self.checked(ended) {
                 Err(error) if error.code == Code::OptionRefused && !was_restricted => {

@@ -41,6 +41,11 @@ pub(super) fn literal(line: &str) -> Option<u64> {
     number(line.strip_prefix("Literal data: ")?.strip_suffix(" bytes")?)
 }
 
+/// How many bytes a run that tells no more has sent, of `sent 1,234 bytes  received 35 bytes  …`.
+pub(super) fn sent(line: &str) -> Option<u64> {
+    number(line.strip_prefix("sent ")?.split_once(" bytes  received ")?.0)
+}
+
 fn number(text: &str) -> Option<u64> {
     text.replace([',', '.'], "").trim().parse().ok()
 }
@@ -75,7 +80,7 @@ fn unescaped(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{item, literal, progress, transferred, version};
+    use super::{item, literal, progress, sent, transferred, version};
 
     #[test]
     fn lines_of_files_are_read_whatever_the_name() {
@@ -106,5 +111,7 @@ mod tests {
         assert_eq!(version("openrsync: protocol version 29"), None);
         assert_eq!(transferred("Number of regular files transferred: 2,000"), Some(2_000));
         assert_eq!(literal("Literal data: 47,150,000 bytes"), Some(47_150_000));
+        assert_eq!(sent("sent 47,150,312 bytes  received 35 bytes  31,433 b/s"), Some(47_150_312));
+        assert_eq!(sent("sent bytes received.pdf"), None);
     }
 }

@@ -3,7 +3,7 @@
 use super::group::{Group, command};
 use super::{Code, Error};
 use std::process::Stdio;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt as _};
 
 /// Errors of one run that are kept, from their end: the last ones say why it ended.
 const KEPT: usize = 64 * 1_024;
@@ -35,11 +35,17 @@ pub(super) async fn run(
     Ok(Ended { code: status.code(), stderr: errors })
 }
 
-/// What a program prints, outside any group: for those that touch no network.
-pub(super) async fn output(program: &str, args: &[&str]) -> Result<String, Error> {
-    let mut command = command(program);
-    command.args(args).stdin(Stdio::null());
-    let output = command.output().await.map_err(|error| Error::local(program, &error))?;
+/// What a program prints about a short `input`, outside any group.
+pub(super) async fn output(program: &str, args: &[&str], input: &str) -> Result<String, Error> {
+    let told = async {
+        let mut command = command(program);
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        // One that reads nothing has an end of its own to tell.
+        let _ = child.stdin.take().expect("it was piped").write_all(input.as_bytes()).await;
+        child.wait_with_output().await
+    };
+    let output = told.await.map_err(|error| Error::local(program, &error))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

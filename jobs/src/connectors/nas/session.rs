@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
@@ -23,19 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a connection may take to end politely.
 const POLITE: Duration = Duration::from_millis(500);
 
-/// A folder that only we can read; its owner removes it.
+/// A folder that only we can read; it goes with the group of processes that uses it.
 #[derive(Debug, Clone)]
 pub(super) struct Dir(PathBuf);
 
 impl Dir {
-    pub(super) fn make(below: &Path) -> io::Result<Self> {
-        let path = below.join(format!("relais-nas-{:08x}", rand::random::<u32>()));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-
-    pub(super) fn remove(&self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+    /// One that nobody has; it is not there yet.
+    fn below(folder: &Path) -> Self {
+        Self(folder.join(format!("relais-nas-{:016x}", rand::random::<u64>())))
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -79,6 +75,8 @@ pub struct Session {
     /// How long to wait for others where only one is let in at a time.
     patience: Duration,
     errors: JoinHandle<String>,
+    /// Whether the folder for parts of files is there.
+    pub(super) has_room_for_parts: AtomicBool,
 }
 
 impl Session {
@@ -88,11 +86,12 @@ impl Session {
         let target = target.ok_or_else(|| Error::new(Code::Local, texts::NOT_CONFIGURED))?;
         nas.check_rsync().await?;
         check_key(nas.settings().key_file.as_deref())?;
-        let dir = Dir::make(&nas.settings().run_dir).map_err(local)?;
         let (uploads, run_dir) = (&nas.settings().uploads, &nas.settings().run_dir);
-        // Both go with the group, also if this process is killed.
-        let spool = stage::spool(uploads, run_dir).map_err(local)?;
-        let group = Group::start(&[&dir.0, &spool]).map_err(local)?;
+        let (dir, spools) = (Dir::below(run_dir), stage::spools(uploads, run_dir));
+        // They go with the group, also if this process is killed, and so it is there first.
+        let group = Group::start(&[&dir.0, &spools[0], &spools[1]]).map_err(local)?;
+        make(&dir.0).map_err(local)?;
+        let spool = stage::made(spools).map_err(local)?;
         let known: String = keys.iter().map(|key| format!("{ALIAS} {key}\n")).collect();
         dir.write(&dir.known_hosts(), known.as_bytes()).map_err(local)?;
         let config = argv::ssh_config(nas, &target, &dir);
@@ -110,6 +109,7 @@ impl Session {
             master,
             patience: PATIENCE,
             errors,
+            has_room_for_parts: AtomicBool::new(false),
         };
         let stands = tokio::time::timeout(connect + SIGN_IN, session.until_it_stands()).await;
         stands.unwrap_or_else(|_| Err(Error::new(Code::Timeout, texts::TOO_SLOW)))?;
@@ -204,6 +204,11 @@ impl Session {
     pub fn kill(self) {
         self.group.kill();
     }
+}
+
+/// A folder that only we can read.
+pub(super) fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(folder)
 }
 
 /// ssh would refuse it too, with words that tell where it is.

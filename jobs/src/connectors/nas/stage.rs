@@ -2,15 +2,16 @@
 //! links to files that were opened below the uploads folder, never through a link (S-22). Whatever
 //! happens to a name in the uploads folder afterwards, what is sent is the file that was opened.
 
+use super::session::make;
 use super::texts;
 use records::documents::files;
 use rustix::fs::{AtFlags, linkat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -59,7 +60,7 @@ impl Stage {
     /// Opens documents below `uploads` and links them in a new folder in `spool`.
     pub(super) fn fill(uploads: &Path, spool: &Path, sources: Vec<Source>) -> io::Result<Self> {
         let dir = spool.join(format!("{:08x}", rand::random::<u32>()));
-        DirBuilder::new().mode(0o700).create(&dir)?;
+        make(&dir)?;
         let (files, refused) = (Vec::new(), Vec::new());
         let mut stage = Self { uploads: uploads.to_owned(), dir, files, refused };
         for source in sources {
@@ -124,14 +125,16 @@ impl Drop for Stage {
     }
 }
 
-/// A private folder for stages: beside the files, so that they can be linked; or where only others
-/// may write there, in `run_dir`, and then they are copied.
-pub(super) fn spool(uploads: &Path, run_dir: &Path) -> io::Result<PathBuf> {
-    let make = |below: &Path| {
-        let dir = below.join(format!(".relais-nas-{:08x}", rand::random::<u32>()));
-        DirBuilder::new().mode(0o700).create(&dir).map(|()| dir)
-    };
-    make(uploads).or_else(|_| make(run_dir))
+/// Where a private folder for stages may be: beside the files, so that they can be linked; or where
+/// only others may write there, in `run_dir`, and then they are copied. Neither is there yet.
+pub(super) fn spools(uploads: &Path, run_dir: &Path) -> [PathBuf; 2] {
+    [uploads, run_dir]
+        .map(|below| below.join(format!(".relais-nas-{:016x}", rand::random::<u64>())))
+}
+
+/// Makes the first of them that can be made.
+pub(super) fn made([beside, elsewhere]: [PathBuf; 2]) -> io::Result<PathBuf> {
+    make(&beside).map(|()| beside).or_else(|_| make(&elsewhere).map(|()| elsewhere))
 }
 
 /// One component, without what a terminal or an option parser would take for its own.

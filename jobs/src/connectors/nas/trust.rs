@@ -1,7 +1,6 @@
 //! Which host keys a server offers, for somebody to compare and to trust.
 
 use super::process;
-use super::session::{Dir, local};
 use super::{Code, Error, Nas, texts};
 use serde::Serialize;
 use std::time::Duration;
@@ -26,16 +25,13 @@ impl Nas {
         let target = self.target().ok_or_else(|| Error::new(Code::Local, texts::NOT_CONFIGURED))?;
         let port = target.port.to_string();
         let args = ["-T", "10", "-p", &port, "--", &target.host];
-        let scan = tokio::time::timeout(LIMIT, process::output("ssh-keyscan", &args)).await;
+        let scan = tokio::time::timeout(LIMIT, process::output("ssh-keyscan", &args, "")).await;
         let scan = scan.unwrap_or_else(|_| Ok(String::new()))?;
         let lines: Vec<String> = scan.lines().filter_map(key).collect();
         if lines.is_empty() {
             return Err(Error::new(Code::Unreachable, texts::NO_KEYS));
         }
-        let dir = Dir::make(&self.settings().run_dir).map_err(local)?;
-        let keys = fingerprints(&dir, lines).await;
-        dir.remove();
-        keys
+        fingerprints(lines).await
     }
 }
 
@@ -46,13 +42,12 @@ fn key(line: &str) -> Option<String> {
     Some(format!("{kind} {key}"))
 }
 
-async fn fingerprints(dir: &Dir, lines: Vec<String>) -> Result<Vec<HostKey>, Error> {
+async fn fingerprints(lines: Vec<String>) -> Result<Vec<HostKey>, Error> {
     let mut keys = Vec::new();
     for line in lines {
-        dir.write(&dir.list(), line.as_bytes()).map_err(local)?;
-        let file = dir.list().display().to_string();
         // `256 SHA256:… comment (ED25519)`
-        let shown = process::output("ssh-keygen", &["-l", "-E", "sha256", "-f", &file]).await?;
+        let args = ["-l", "-E", "sha256", "-f", "-"];
+        let shown = process::output("ssh-keygen", &args, &format!("{line}\n")).await?;
         let fingerprint = shown.split(' ').nth(1).filter(|word| word.starts_with("SHA256:"));
         let fingerprint = fingerprint.ok_or_else(|| Error::new(Code::Other, texts::NO_KEYS))?;
         let algorithm = shown.rsplit(' ').next().unwrap_or_default().trim();

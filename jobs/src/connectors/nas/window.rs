@@ -1,7 +1,8 @@
 //! The hours in which documents may be sent.
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -22,29 +23,46 @@ impl Window {
         (window.from != window.to).then_some(window)
     }
 
-    /// How long until it opens; `None` if it is open.
-    pub fn opens_in(&self, now: DateTime<Utc>) -> Option<Duration> {
+    fn is_open(&self, now: DateTime<Utc>) -> bool {
         let time = now.with_timezone(&self.zone).time();
-        let is_open = match self.from < self.to {
+        match self.from < self.to {
             true => (self.from..self.to).contains(&time),
             false => time >= self.from || time < self.to,
-        };
-        (!is_open).then(|| ahead(time, self.from))
+        }
     }
 
-    /// How long until it closes, if it is open.
+    /// How long until it opens; `None` if it is open.
+    pub fn opens_in(&self, now: DateTime<Utc>) -> Option<Duration> {
+        (!self.is_open(now)).then(|| self.ahead(now, self.from))
+    }
+
+    /// How long until it closes; nothing if it is closed.
     pub fn closes_in(&self, now: DateTime<Utc>) -> Duration {
-        ahead(now.with_timezone(&self.zone).time(), self.to)
+        if self.is_open(now) { self.ahead(now, self.to) } else { Duration::ZERO }
+    }
+
+    /// From an instant to the next at which clocks in the zone show a time of day. One that they
+    /// skip counts when they have skipped it.
+    fn ahead(&self, now: DateTime<Utc>, time: NaiveTime) -> Duration {
+        let today = now.with_timezone(&self.zone).date_naive();
+        let times =
+            (0..3).filter_map(|day| Some(today.checked_add_days(Days::new(day))?.and_time(time)));
+        let instants = times.flat_map(|at| {
+            let shown = self.zone.from_local_datetime(&at);
+            let later = self.zone.from_local_datetime(&(at + TimeDelta::hours(1)));
+            [shown.earliest().or_else(|| later.earliest()), shown.latest()]
+        });
+        let mut waits = instants.flatten().filter_map(|at| (at.to_utc() - now).to_std().ok());
+        waits.find(|wait| !wait.is_zero()).unwrap_or_default()
     }
 }
 
-/// From one time of day to the next occurrence of another, on a day of 24 hours: whoever waits
-/// looks again when clocks were changed meanwhile.
-fn ahead(now: NaiveTime, then: NaiveTime) -> Duration {
-    let ahead = then - now;
-    let day = TimeDelta::days(1);
-    let ahead = if ahead <= TimeDelta::zero() { ahead + day } else { ahead };
-    ahead.to_std().unwrap_or_default()
+/// `22:00-06:00 (Africa/Kinshasa)`.
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (self.from.format("%H:%M"), self.to.format("%H:%M"));
+        write!(f, "{from}-{to} ({})", self.zone)
+    }
 }
 
 /// `22:00-06:00` in UTC.
@@ -59,21 +77,47 @@ impl FromStr for Window {
 #[cfg(test)]
 mod tests {
     use super::Window;
+    use chrono::{DateTime, Utc};
+    use chrono_tz::Tz;
     use std::time::Duration;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("an instant")
+    }
+
+    fn minutes(minutes: u64) -> Duration {
+        Duration::from_secs(minutes * 60)
+    }
 
     #[test]
     fn a_window_may_pass_midnight_and_lies_in_its_zone() {
-        let night = Window::parse("22:00-06:00", chrono_tz::Africa::Kinshasa).expect("a window");
-        let opens = |text: &str| night.opens_in(text.parse().expect("an instant"));
+        let night = Window::parse("22:00-06:00", Tz::Africa__Kinshasa).expect("a window");
         // Kinshasa is an hour ahead of UTC.
-        assert_eq!(opens("2026-11-20T21:00:00Z"), None);
-        assert_eq!(opens("2026-11-21T04:59:59Z"), None);
-        assert_eq!(opens("2026-11-21T05:00:00Z"), Some(Duration::from_secs(16 * 3_600)));
-        assert_eq!(opens("2026-11-20T20:59:00Z"), Some(Duration::from_secs(60)));
-        let now = "2026-11-20T23:00:00Z".parse().expect("an instant");
-        assert_eq!(night.closes_in(now), Duration::from_secs(6 * 3_600));
+        assert_eq!(night.opens_in(at("2026-11-20T21:00:00Z")), None);
+        assert_eq!(night.opens_in(at("2026-11-21T04:59:59Z")), None);
+        assert_eq!(night.opens_in(at("2026-11-21T05:00:00Z")), Some(minutes(16 * 60)));
+        assert_eq!(night.opens_in(at("2026-11-20T20:59:00Z")), Some(minutes(1)));
+        assert_eq!(night.closes_in(at("2026-11-20T23:00:00Z")), minutes(6 * 60));
+        // Closed as soon as it closes, not in a day.
+        assert_eq!(night.closes_in(at("2026-11-21T05:00:00Z")), Duration::ZERO);
+        assert_eq!(night.to_string(), "22:00-06:00 (Africa/Kinshasa)");
         for wrong in ["", "22:00", "22-06", "25:00-06:00", "06:00-06:00", "22:00-06:00-07:00"] {
             assert_eq!(wrong.parse::<Window>(), Err(()), "{wrong}");
         }
+    }
+
+    /// Paris, 2026: clocks skip 02:00 to 03:00 on 29 March and show it twice on 25 October.
+    #[test]
+    fn nights_in_which_clocks_change_have_the_hours_they_have() {
+        let night = Window::parse("22:00-06:00", Tz::Europe__Paris).expect("a window");
+        assert_eq!(night.closes_in(at("2026-03-28T21:00:00Z")), minutes(7 * 60));
+        assert_eq!(night.closes_in(at("2026-10-24T20:00:00Z")), minutes(9 * 60));
+        let skipped = Window::parse("02:30-04:00", Tz::Europe__Paris).expect("a window");
+        assert_eq!(skipped.opens_in(at("2026-03-29T00:30:00Z")), Some(minutes(60)));
+        let twice = Window::parse("01:00-02:30", Tz::Europe__Paris).expect("a window");
+        assert_eq!(twice.closes_in(at("2026-10-25T00:00:00Z")), minutes(30));
+        // It shows an hour that is in it again.
+        assert_eq!(twice.opens_in(at("2026-10-25T01:00:00Z")), None);
+        assert_eq!(twice.closes_in(at("2026-10-25T01:00:00Z")), minutes(30));
     }
 }

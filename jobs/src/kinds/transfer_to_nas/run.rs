@@ -1,10 +1,11 @@
 //! One attempt: batch after batch, until nothing is without an outcome.
 
 mod ends;
+mod wishes;
 
-use super::TransferToNas;
 use super::books::Books;
 use super::site::Site;
+use super::{Report, TransferToNas};
 use crate::connectors::nas::{
     Code, Delivery, Error, MISSING, Meter, Nas, Session, Source, Stage, Target,
 };
@@ -16,9 +17,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Documents and bytes per run of rsync: what a crash proves again at the most.
+/// Documents per run of rsync: what a crash proves again at the most.
 const BATCH: usize = 2_000;
-const BATCH_BYTES: u64 = 512 * 1_024 * 1_024;
+/// Bytes per run: what goes through in so many seconds, for the next checkpoint and whoever looks
+/// how far it has come; as long as the rate is not known, 64 MiB.
+const BATCH_SECONDS: u64 = 10;
+const BATCH_BYTES: std::ops::RangeInclusive<u64> = 1_024 * 1_024..=512 * 1_024 * 1_024;
+const FIRST_RATE: u64 = 64 * 1_024 * 1_024 / BATCH_SECONDS;
 /// R-001-31.
 const CONNECT: Duration = Duration::from_secs(30);
 /// Between two looks at whether somebody else is done.
@@ -27,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const NOTE: Duration = Duration::from_millis(500);
 /// Notes of progress between two extensions of what is held.
 const EXTEND: u32 = 20;
+/// Between two looks at whether the hours have come: settings and clocks may be changed meanwhile.
+const HOURS: Duration = Duration::from_secs(30);
 
 /// An attempt.
 pub(super) struct Run<'a> {
@@ -37,6 +44,12 @@ pub(super) struct Run<'a> {
     session: Option<Session>,
     /// Whether anything came through since the connection was last made.
     has_moved: bool,
+    /// Connections that broke since a batch came to its end.
+    broken: u32,
+    /// When the hours in which documents may be sent are over.
+    closing: Option<Instant>,
+    /// Bytes per second of the last batch.
+    rate: Option<u64>,
 }
 
 /// The documents of one run of rsync: the job's own, and others that travel along.
@@ -48,7 +61,9 @@ struct Batch {
 impl<'a> Run<'a> {
     pub(super) fn new(cx: &'a Context, job: TransferToNas, target: Target) -> Self {
         let nas = Arc::clone(&cx.services.nas);
-        Self { cx, nas, job, site: Site::new(cx, target), session: None, has_moved: false }
+        let (site, session) = (Site::new(cx, target), None);
+        let (has_moved, broken, closing, rate) = (false, 0, None, None);
+        Self { cx, nas, job, site, session, has_moved, broken, closing, rate }
     }
 
     /// Runs, and gives back whatever it held, however it ends.
@@ -72,11 +87,15 @@ impl<'a> Run<'a> {
     }
 
     async fn all(&mut self) -> Result<Books, Failure> {
-        self.look_at_the_clock()?;
+        // The first attempt says how many there are, also if they have to wait.
+        let is_first = self.cx.resume::<Report>().is_none();
+        if !is_first {
+            self.look_at_the_clock(false).await?;
+        }
         let mut books = Books::open(self.cx, &self.job).await?;
         self.keep(&books).await?;
         while !books.open.is_empty() {
-            self.look_at_the_clock()?;
+            self.look_at_the_clock(is_first).await?;
             if self.is_known_trouble(&mut books).await? {
                 break;
             }
@@ -91,7 +110,7 @@ impl<'a> Run<'a> {
             }
             self.wait_for_a_slot().await?;
             match self.send(&batch, &mut books).await? {
-                Ok(()) => self.has_moved = true,
+                Ok(()) => (self.has_moved, self.broken) = (true, 0),
                 Err(error) => self.trouble(error, &batch, &mut books).await?,
             }
         }
@@ -111,14 +130,19 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Outside the hours in which documents may be sent, the job waits for them.
-    fn look_at_the_clock(&self) -> Result<(), Failure> {
-        let window = self.nas.settings().window;
-        match window.and_then(|window| window.opens_in(queue::clock::now())) {
-            // Clocks may be changed meanwhile.
-            Some(wait) => Err(Failure::Snooze(wait.min(Duration::from_secs(3_600)))),
-            None => Ok(()),
+    /// Outside the hours in which documents may be sent, the job waits for them. The store's clock
+    /// decides.
+    async fn look_at_the_clock(&mut self, says_so: bool) -> Result<(), Failure> {
+        let Some(window) = self.nas.settings().window else { return Ok(()) };
+        let now = records::nas::now(self.cx.db()).await?;
+        let Some(wait) = window.opens_in(now) else {
+            self.closing = Some(Instant::now() + window.closes_in(now));
+            return Ok(());
+        };
+        if says_so {
+            self.cx.log(format!("waits: documents are sent {window}"));
         }
+        Err(Failure::Snooze(wait.min(HOURS)))
     }
 
     /// What another job found out after this one was put in need not be found out again.
@@ -141,25 +165,24 @@ impl<'a> Run<'a> {
     /// The next documents; `None` if others are sending all of them just now.
     async fn next_batch(&mut self, books: &mut Books) -> Result<Option<Batch>, Failure> {
         let ids: Vec<i64> = books.open.iter().copied().take(BATCH).collect();
-        let mut wished = ids.clone();
-        if self.job.single {
-            let room = u32::try_from(BATCH).unwrap_or(u32::MAX);
-            wished.extend(records::nas::requested_ids(self.cx.db(), room).await?);
-            wished.sort_unstable();
-            wished.dedup();
-        }
-        let taken = self.site.claim(&wished).await?;
-        let mut batch = Batch { documents: Vec::new(), own: HashSet::new() };
-        let (since, mut bytes) = (self.cx.job.created_at, 0);
+        let wishes = self.wishes(&ids).await?;
         let own: HashSet<i64> = ids.iter().copied().collect();
+        let others = wishes.keys().copied().filter(|id| !own.contains(id));
+        let wished: Vec<i64> = ids.iter().copied().chain(others).collect();
+        let mut taken = self.site.claim(&wished).await?;
+        // If not all fit, its own do.
+        taken.sort_by_key(|document| !own.contains(&document.id));
+        let mut batch = Batch { documents: Vec::new(), own: HashSet::new() };
+        let (mut bytes, mut done, most) = (0, HashSet::new(), self.batch_bytes());
         for document in taken {
             let id = document.id;
-            let is_done = document.synced_at.is_some_and(|at| at >= since);
+            let is_later = document.synced_at.is_some_and(|at| wishes.get(&id) <= Some(&at));
+            let is_done = document.synced_to_nas && is_later;
             bytes += document.taille.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
-            let fits = batch.documents.is_empty() || bytes <= BATCH_BYTES;
+            let fits = batch.documents.is_empty() || bytes <= most;
             if is_done && own.contains(&id) {
                 // Another job was asked for it too, and was faster.
-                books.open.retain(|open| *open != id);
+                done.insert(id);
                 books.settle(id, Ok(()));
             } else if !is_done && fits {
                 if own.contains(&id) {
@@ -168,7 +191,9 @@ impl<'a> Run<'a> {
                 batch.documents.push(document);
             }
         }
-        books.open.retain(|id| !batch.own.contains(id));
+        books.open.retain(|id| !batch.own.contains(id) && !done.contains(id));
+        let sent: HashSet<i64> = batch.documents.iter().map(|document| document.id).collect();
+        self.site.keep_only(&sent).await?;
         if !batch.documents.is_empty() && !batch.own.is_empty() {
             return Ok(Some(batch));
         }
@@ -176,6 +201,12 @@ impl<'a> Run<'a> {
         // Documents of others alone are left to the others.
         let is_left = books.open.is_empty() || ids.iter().all(|id| !books.open.contains(id));
         Ok(is_left.then(|| Batch { documents: Vec::new(), own: HashSet::new() }))
+    }
+
+    fn batch_bytes(&self) -> u64 {
+        let cap = u64::from(self.nas.settings().bandwidth) * 1_024;
+        let rate = self.rate.unwrap_or(if cap == 0 { FIRST_RATE } else { cap });
+        rate.saturating_mul(BATCH_SECONDS).clamp(*BATCH_BYTES.start(), *BATCH_BYTES.end())
     }
 
     /// Documents that are no longer there, and those that others have sent.
@@ -215,7 +246,10 @@ impl<'a> Run<'a> {
         let meter = Meter::default();
         let delivery = match self.deliver(&session, &stage, &meter, books).await {
             Ok(Ok(delivery)) => delivery,
-            Ok(Err(error)) => return Ok(Err(error)),
+            Ok(Err(error)) => {
+                self.has_moved |= meter.bytes() > 0;
+                return Ok(Err(error));
+            }
             // The connection goes at once, and with it whatever runs over there.
             Err(failure) => return Err(failure),
         };
@@ -224,7 +258,10 @@ impl<'a> Run<'a> {
         let error = delivery.error.clone();
         self.record(batch, &stage, delivery, books).await?;
         let (files, seconds) = (batch.documents.len(), start.elapsed().as_secs_f64());
-        let (rate, literal) = (bytes as f64 / 1e6 / seconds.max(0.001), meter.literal());
+        let (rate, literal) = (bytes as f64 / seconds.max(0.001), meter.literal());
+        // Of a batch that was there already nothing is learnt.
+        self.rate = if literal > 0 { Some(rate as u64) } else { self.rate };
+        let rate = rate / 1e6;
         self.cx.log(format!(
             "{files} documents, {bytes} bytes ({literal} new), {seconds:.2} s, {rate:.1} MB/s"
         ));
@@ -271,7 +308,7 @@ impl<'a> Run<'a> {
         Ok(self.cx.services.engine.save(self.cx.job.ticket, &save(books)).await?)
     }
 
-    async fn pause(&self, length: Duration) -> Result<(), Failure> {
+    pub(super) async fn pause(&self, length: Duration) -> Result<(), Failure> {
         tokio::select! {
             () = tokio::time::sleep(length) => Ok(()),
             failure = self.told_to_stop() => Err(failure),
@@ -280,12 +317,17 @@ impl<'a> Run<'a> {
 
     /// Somebody cancels, the worker shuts down, or the hours are over.
     async fn told_to_stop(&self) -> Failure {
-        let window = self.nas.settings().window;
-        let closing = window.map(|window| window.closes_in(queue::clock::now()));
+        let closed = async {
+            match self.closing {
+                Some(closing) => tokio::time::sleep_until(closing.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.cx.cancelled.cancelled() => Failure::Snooze(Duration::ZERO),
             () = self.cx.draining.cancelled() => Failure::Release,
-            () = tokio::time::sleep(closing.unwrap_or(Duration::MAX)), if closing.is_some() => {
+            () = closed => {
+                self.cx.log("stops: the hours in which documents are sent are over");
                 Failure::Snooze(Duration::ZERO)
             }
         }

@@ -5,6 +5,7 @@ use crate::connectors::nas::Target;
 use crate::{Context, Failure};
 use records::documents::{self, Document};
 use records::nas;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// How long a slot or a document is held unless extended.
@@ -37,6 +38,19 @@ impl<'a> Site<'a> {
         let rows = documents::by_ids(self.cx.db(), &claimed).await?;
         self.claimed = claimed;
         Ok(rows)
+    }
+
+    /// Gives the others back: somebody else may send them meanwhile.
+    pub(super) async fn keep_only(&mut self, ids: &HashSet<i64>) -> Result<(), Failure> {
+        let (kept, rest) = self.claimed.iter().partition(|id| ids.contains(id));
+        self.claimed = kept;
+        let rest: Vec<i64> = rest;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.cx.db().begin().await?;
+        documents::release_some_in(&mut tx, self.cx.job.ticket.id, &rest).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Takes a slot, if one is free, or keeps the one it has.

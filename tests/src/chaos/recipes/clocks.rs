@@ -6,7 +6,8 @@ use crate::chaos::client::mix;
 use crate::chaos::report::Report;
 use crate::chaos::site::{Hands, Site};
 use crate::chaos::{effects, site};
-use std::path::{Path, PathBuf};
+use crate::faketime;
+use std::path::Path;
 use std::time::Duration;
 
 /// What libfaketime is told, one after the other.
@@ -14,7 +15,7 @@ const JUMPS: [&str; 4] = ["+3600", "-3600", "+86400", "+0"];
 const HOUR_MS: i64 = 3_600_000;
 
 pub(super) async fn clocks(name: &'static str, run: Run<'_>) -> Report {
-    let Some(library) = library() else {
+    let Some(library) = faketime::library() else {
         return Report::not_run(name, &run, "libfaketime is not installed");
     };
     let mut site = Site::open(&run, run.lease()).await;
@@ -67,10 +68,4 @@ fn largest_skew(site: &site::Site) -> i64 {
     let skews =
         effects::read(&site.dir).into_iter().map(|run| (run.wall - run.began - offset).abs());
     skews.max().unwrap_or_default()
-}
-
-fn library() -> Option<PathBuf> {
-    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
-    let mut files = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
-    files.find(|file| file.is_file())
 }

@@ -11,6 +11,10 @@ use std::time::Duration;
 /// A full disk is left alone this long at first, then ever longer.
 const FULL: Duration = Duration::from_secs(5);
 const FULL_MOST: Duration = Duration::from_secs(300);
+/// So many connections may break, one after the other, though something came through each.
+const BROKEN: u32 = 6;
+/// Before the next connection, longer each time: 12.6 s in all.
+const AGAIN: Duration = Duration::from_millis(200);
 
 impl Run<'_> {
     /// Marks what is proven, in one transaction with the job's checkpoint (R-001-34, I-25).
@@ -84,8 +88,10 @@ impl Run<'_> {
         if let Some(session) = self.session.take() {
             session.kill();
         }
-        if error.code == Code::Lost && std::mem::take(&mut self.has_moved) {
+        if error.code == Code::Lost && std::mem::take(&mut self.has_moved) && self.broken < BROKEN {
             self.cx.log("the connection broke; making another one");
+            self.pause(AGAIN * (1 << self.broken)).await?;
+            self.broken += 1;
             return Ok(());
         }
         match error.code {
