@@ -164,7 +164,11 @@ impl<'a> Run<'a> {
 
     /// The next documents; `None` if others are sending all of them just now.
     async fn next_batch(&mut self, books: &mut Books) -> Result<Option<Batch>, Failure> {
+        self.settle_what_others_did(books).await?;
         let ids: Vec<i64> = books.open.iter().copied().take(BATCH).collect();
+        if ids.is_empty() {
+            return Ok(Some(Batch { documents: Vec::new(), own: HashSet::new() }));
+        }
         let wishes = self.wishes(&ids).await?;
         let own: HashSet<i64> = ids.iter().copied().collect();
         let others = wishes.keys().copied().filter(|id| !own.contains(id));

@@ -3,10 +3,12 @@
 
 use super::{BATCH, Run};
 use crate::kinds::TransferToNas;
+use crate::kinds::transfer_to_nas::books::Books;
 use crate::{Failure, Job};
 use chrono::{DateTime, Utc};
 use queue::{Filter, Page, State};
-use std::collections::HashMap;
+use records::documents::{self, Document};
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// Waiting jobs read at once: each has a payload.
@@ -36,6 +38,21 @@ impl Run<'_> {
             }
         }
         Ok(known)
+    }
+
+    /// Those of the listed documents that travelled along with another job since this one was put
+    /// in: most of many small jobs end here, with one look.
+    pub(super) async fn settle_what_others_did(&self, books: &mut Books) -> Result<(), Failure> {
+        if self.job.documents.is_none() {
+            return Ok(());
+        }
+        let (ids, since) = (books.open.iter().copied().take(BATCH), self.cx.job.created_at);
+        let known = documents::by_ids(self.cx.db(), &ids.collect::<Vec<_>>()).await?.into_iter();
+        let is_done = |one: &Document| one.synced_to_nas && one.synced_at >= Some(since);
+        let done: HashSet<i64> = known.filter(is_done).map(|one| one.id).collect();
+        books.open.retain(|id| !done.contains(id));
+        done.into_iter().for_each(|id| books.settle(id, Ok(())));
+        Ok(())
     }
 
     async fn asked_for(&self, own: &[i64]) -> Result<Wishes, Failure> {
