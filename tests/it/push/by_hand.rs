@@ -43,7 +43,10 @@ pub(super) async fn conflicts_are_listed_and_decided_by_hand(deployment: Deploym
     assert_eq!((list(&[]), list(&["--status", "all"])[0]["id"].clone()), (json!([]), json!(id)));
     let unknown = Uuid::now_v7().to_string();
     assert_eq!(ask(site.app, &["conflicts", "show", &unknown]).code, Some(3));
-    assert_eq!(ask(site.app, &["conflicts", "resolve", &unknown, "--keep", "server"]).code, Some(3));
+    assert_eq!(
+        ask(site.app, &["conflicts", "resolve", &unknown, "--keep", "server"]).code,
+        Some(3)
+    );
     // A closed ticket stays as it is, whoever decides.
     let ticket = Uuid::now_v7();
     let late = [closed(ticket, 1, "T-1"), closed(ticket, 9, "T-2")];
