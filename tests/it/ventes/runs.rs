@@ -68,7 +68,10 @@ async fn tables(tx: &mut Tx, shop: &Shop) -> Vec<String> {
             "article_id, t.nom, numero_facture, stock_demande, stock_disponible",
             "alertes_stock a JOIN terminaux t ON t.id = terminal_id WHERE a.boutique_id = $1 ORDER BY a.id"
         ),
-        dump!("jour, nombre, chiffre_affaires", "ventes_jours WHERE boutique_id = $1 ORDER BY jour"),
+        dump!(
+            "jour, nombre, chiffre_affaires",
+            "ventes_jours WHERE boutique_id = $1 ORDER BY jour"
+        ),
     ];
     let mut lines = Vec::new();
     for dump in &DUMPS {
@@ -113,7 +116,8 @@ fn sale(random: &mut StdRng, shop: &Shop) -> String {
 /// I-4, I-6, I-13, I-14, D-62: a chunk gives the outcomes and the rows that its sales give one by
 /// one.
 pub(crate) async fn a_chunk_is_its_sales_one_by_one(db: &Db) {
-    let together = failpoint::arm(&Handle::current(), "run", Fault::Stall(Duration::ZERO), u32::MAX);
+    let together =
+        failpoint::arm(&Handle::current(), "run", Fault::Stall(Duration::ZERO), u32::MAX);
     static MORE: Sql = Sql::both(
         "UPDATE articles SET stock_initial = stock_initial + 40, \
          quantite_stock = quantite_stock + 40 WHERE boutique_id = $1",
@@ -183,9 +187,8 @@ pub(crate) async fn chunks_at_once_share_stock_and_numbers(db: &Db) {
     assert_eq!(sales(db, &shop).await, i64::try_from(booked).unwrap());
     let sold = 30 - stock(db, shop.a).await - stock(db, shop.b).await;
     assert_eq!(sold, i64::try_from(booked).unwrap());
-    static NUMBERS: Sql = Sql::both(
-        "SELECT COUNT(DISTINCT numero_facture) AS n FROM ventes WHERE boutique_id = $1",
-    );
+    static NUMBERS: Sql =
+        Sql::both("SELECT COUNT(DISTINCT numero_facture) AS n FROM ventes WHERE boutique_id = $1");
     assert_eq!(integer(db, &NUMBERS, shop.id).await, sales(db, &shop).await);
     audit(db, &shop).await;
 }

@@ -1,5 +1,5 @@
 //! Sales in a row that nothing speaks against, which is nearly all of them, written together: a
-//! handful of statements instead of five for each.
+//! handful of statements instead of six for each.
 //!
 //! A run is what [`Chunk::apply_sale`] would book under the same numbers: well-formed, new, and as
 //! far as is known in stock. Any other sale ends it. If the record disagrees (a number was taken
@@ -42,14 +42,12 @@ impl Chunk<'_> {
         let mut outcomes = Vec::with_capacity(sales.len());
         while let Some(rest) = sales.get(outcomes.len()..).filter(|rest| !rest.is_empty()) {
             let run = self.run(rest).await?;
-            let alone = run.sales.len().max(1);
-            if alone > 1
-                && let Some(booked) = self.apply_run(tx, run).await?
-            {
-                outcomes.extend(booked);
-                continue;
-            }
-            for sent in rest.iter().take(alone) {
+            let length = run.sales.len();
+            let booked = if length > 1 { self.apply_run(tx, run).await? } else { None };
+            let done = booked.as_ref().map_or(0, Vec::len);
+            outcomes.extend(booked.into_iter().flatten());
+            // What could not be written together, and the sale that ended the run.
+            for sent in rest.iter().take(length + 1).skip(done) {
                 outcomes.push(self.apply_sale(tx, sent).await?);
             }
         }
