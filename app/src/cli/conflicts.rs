@@ -74,11 +74,10 @@ impl Status {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "choice", required = true, multiple = false, args = ["keep", "data"])]
 pub(crate) struct Resolve {
     pub(crate) id: Uuid,
     /// Whose side is right
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, required_unless_present = "data", conflicts_with = "data")]
     pub(crate) keep: Option<Side>,
     /// Neither: this content instead, as JSON, @FILE, or - for standard input
     #[arg(long, value_name = "JSON")]
