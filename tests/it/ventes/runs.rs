@@ -168,8 +168,9 @@ pub(crate) async fn chunks_at_once_share_stock_and_numbers(db: &Db) {
         let (db, shop) = (db.clone(), Arc::clone(&shop));
         tokio::spawn(async move {
             // Two of each three numbers are somebody else's as well.
-            let article = |n: usize| if n % 2 == 0 { shop.a } else { shop.b };
-            let number = |n: usize| format!("V-{}", if n % 3 == 0 { 100 + sender } else { n });
+            let article = |n: usize| if n.is_multiple_of(2) { shop.a } else { shop.b };
+            let number =
+                |n: usize| format!("V-{}", if n.is_multiple_of(3) { 100 + sender } else { n });
             let all: Vec<_> = (0..4).map(|n| shop.sale(&number(n), article(n), 1)).collect();
             loop {
                 match super::try_send(&db, &shop.origin(), &all).await {
