@@ -16,8 +16,11 @@ use std::time::Duration;
 /// A transaction of ours never waits for anything but the database. A process that was frozen or
 /// cut off in the middle of one keeps its locks, and with them its jobs from everybody, until the
 /// server gives up on it: by itself, after hours. And no statement of ours runs for so long that
-/// compiling it first would pay: on a large table the planner thinks otherwise.
-const SESSION: &str = "SET idle_in_transaction_session_timeout = '15s'; SET jit = off";
+/// compiling it first would pay: on a large table the planner thinks otherwise. Every statement of
+/// ours has an index; a plan that was made while a table was nearly empty, and kept, must not walk
+/// all of it when it no longer is.
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '15s'; SET jit = off; \
+                       SET enable_seqscan = off";
 
 /// How to reach the record.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 //! | `{after $2}` | now + `$2` milliseconds | the same |
 //! | `{ms run_at}` | an instant as milliseconds since 1970 | the same |
 //! | `= ANY($2)` | as written | `IN (SELECT value FROM json_each($2))` |
+//! | `{few $2}` | a list whose length is hidden from the planner: one plan serves for all | `$2` |
 //! | `{lock}` | `FOR UPDATE` | nothing: a writing transaction is alone |
 //! | `{by jobs_leased}` | nothing: it knows how many rows there are | `INDEXED BY jobs_leased` |
 //! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` | nothing |
@@ -59,6 +60,7 @@ fn postgres(text: &str) -> String {
         .replace("{lock}", "FOR UPDATE")
         .replace("{skip locked}", "FOR UPDATE SKIP LOCKED");
     let text = replace_marked(&text, "{by ", "}", |_| String::new());
+    let text = replace_marked(&text, "{few ", "}", |n| format!("COALESCE((SELECT {n}))"));
     let text = replace_marked(&text, "{after ", "}", |n| {
         format!("(statement_timestamp() + {n}::bigint * interval '1 millisecond')")
     });
@@ -72,6 +74,7 @@ fn sqlite(text: &str) -> String {
         .replace("{lock}", "")
         .replace("{skip locked}", "");
     let text = replace_marked(&text, "{by ", "}", |index| format!("INDEXED BY {index}"));
+    let text = replace_marked(&text, "{few ", "}", str::to_owned);
     let text = replace_marked(&text, "{after ", "}", |n| {
         format!("strftime({SQLITE_TIME}, 'now', printf('%+.3f seconds', {n} / 1000.0))")
     });
@@ -104,14 +107,14 @@ mod tests {
     use super::{Dialect, Sql};
 
     static MARKED: Sql =
-        Sql::both("SELECT {now}, {after $2} WHERE id = ANY($1) AND x = ANY($3) {lock}");
+        Sql::both("SELECT {now}, {after $2} WHERE id = ANY($1) AND x = ANY({few $3}) {lock}");
 
     #[test]
     fn marks_become_the_dialects_words() {
         assert_eq!(
             MARKED.text(Dialect::Postgres),
             "SELECT statement_timestamp(), (statement_timestamp() + $2::bigint * interval \
-             '1 millisecond') WHERE id = ANY($1) AND x = ANY($3) FOR UPDATE"
+             '1 millisecond') WHERE id = ANY($1) AND x = ANY(COALESCE((SELECT $3))) FOR UPDATE"
         );
         assert_eq!(
             MARKED.text(Dialect::Sqlite),

@@ -71,8 +71,8 @@ pub trait Engine: Control {
     /// Shows a worker process as alive.
     async fn beat(&self, beat: &Beat) -> Result<(), Error>;
 
-    /// Notes that answers with these jobs' results left whole (D-12), inside the transaction.
-    async fn delivered_in(&self, tx: &mut Tx, ids: &[Uuid]) -> Result<(), Error>;
+    /// Notes that answers with these jobs' results left whole (D-12), all of them or none.
+    async fn delivered(&self, ids: &[Uuid]) -> Result<(), Error>;
 
     /// Waits for the job's end, at most `timeout`; returns the row as it is then. Sees an end
     /// within 20 ms of its commit, whichever process made it, and never misses one.

@@ -7,6 +7,7 @@ mod act;
 mod claim;
 mod control;
 mod crew;
+mod deliver;
 mod enqueue;
 mod finish;
 mod gather;
@@ -185,8 +186,8 @@ impl Engine for Record {
         self.sign_of_life(beat).await
     }
 
-    async fn delivered_in(&self, tx: &mut Tx, ids: &[Uuid]) -> Result<(), Error> {
-        self.mark_delivered(tx, ids).await
+    async fn delivered(&self, ids: &[Uuid]) -> Result<(), Error> {
+        retry_collisions!(self.note_delivered(ids))
     }
 
     async fn wait(&self, id: Uuid, timeout: Duration) -> Result<Option<JobRow>, Error> {

@@ -2,8 +2,6 @@
 
 use super::{Delivery, Mark};
 use crate::State;
-use db::failpoint;
-use records::ventes::delivered;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -60,7 +58,7 @@ impl Turn {
             }
             let ids: Vec<Uuid> = notes.iter().map(|(id, _mark)| *id).collect();
             for pause in RETRIES_MS.map(Duration::from_millis) {
-                let Err(error) = record(state, &ids).await else { break };
+                let Err(error) = state.engine.delivered(&ids).await else { break };
                 tracing::warn!(?ids, %error, "deliveries could not be recorded");
                 sleep(pause).await;
             }
@@ -87,12 +85,4 @@ pub(crate) fn delivery(state: &State, lane: &str, id: Uuid) -> Delivery {
             marking.spawn(async move { turn.write(&state).await });
         }
     })
-}
-
-async fn record(state: &State, ids: &[Uuid]) -> Result<(), queue::Error> {
-    failpoint::at("delivery").await?;
-    let mut tx = state.engine.db().begin().await?;
-    state.engine.delivered_in(&mut tx, ids).await?;
-    delivered(&mut tx, ids).await?;
-    Ok(tx.commit().await?)
 }

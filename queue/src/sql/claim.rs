@@ -61,7 +61,8 @@ pub(super) static SCAN: Sql = Sql::both(concat!(
 /// $1 queue, $2 ids that were proposed, in order: whoever wants the same ones waits for them in the
 /// same order. The state is hidden from the planner, which would else take an index of ready jobs
 /// for a short way when its figures are old, and walk all of them for every claim.
-static PROPOSED: Sql = Sql::both(claim!(concat!("id = ANY($2) AND ", claimable!("state || ''"))));
+static PROPOSED: Sql =
+    Sql::both(claim!(concat!("id = ANY({few $2}) AND ", claimable!("state || ''"))));
 
 /// $1 queue, $2 limit: what the index should hold first.
 pub(super) static HEADS: Sql = Sql::both(concat!(

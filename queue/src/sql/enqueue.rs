@@ -25,7 +25,7 @@ static NUMBER_LANE: Sql = Sql::both(
 );
 
 macro_rules! insert {
-    ($from:expr, $payload:literal, $blocked:literal) => {
+    ($from:expr, $payload:literal, $blocked:expr) => {
         concat!(
             "INSERT INTO jobs (id, kind, version, queue, payload, state, priority, run_at, lane, \
              lane_seq, blocked, unique_scope, unique_key, principal, max_attempts, trace, expires_at, \
@@ -55,6 +55,20 @@ macro_rules! arrays {
     };
 }
 
+/// The same for one job: no row of a function whose number the planner has to guess, so that one
+/// plan serves all.
+macro_rules! one {
+    () => {
+        "(SELECT ($1::uuid[])[1] AS id, ($2::text[])[1] AS kind, ($3::bigint[])[1] AS version, \
+         ($4::text[])[1] AS queue, ($5::text[])[1] AS payload, ($6::bigint[])[1] AS priority, \
+         ($7::timestamptz[])[1] AS run_at, ($8::text[])[1] AS lane, ($9::bigint[])[1] AS lane_seq, \
+         ($10::boolean[])[1] AS behind, ($11::text[])[1] AS unique_scope, \
+         ($12::text[])[1] AS unique_key, ($13::text[])[1] AS principal, \
+         ($14::bigint[])[1] AS max_attempts, ($15::text[])[1] AS trace, \
+         ($16::timestamptz[])[1] AS expires_at, ($17::bigint[])[1] AS timeout_ms) AS n"
+    };
+}
+
 /// New jobs as one JSON text: a statement per job would cross to SQLite's thread for each.
 macro_rules! tuples {
     () => {
@@ -73,21 +87,40 @@ static INSERT: Sql = Sql::each(
     insert!(tuples!(), "n.payload", "FALSE"),
 );
 
-/// The same when some have a lane: is another job of it there?
-static INSERT_LANES: Sql = Sql::each(
-    insert!(
-        arrays!(),
-        "n.payload::json",
-        "n.lane IS NOT NULL AND (n.behind OR EXISTS (SELECT 1 FROM jobs AS ahead \
-         WHERE ahead.lane = n.lane AND ahead.state IN ('scheduled', 'ready', 'running')))"
-    ),
-    insert!(
-        tuples!(),
-        "n.payload",
-        "n.lane IS NOT NULL AND (n.behind OR EXISTS (SELECT 1 FROM jobs AS ahead \
-         WHERE ahead.lane = n.lane AND ahead.state IN ('scheduled', 'ready', 'running')))"
-    ),
+static INSERT_ONE: Sql = Sql::each(
+    insert!(one!(), "n.payload::json", "FALSE"),
+    insert!(tuples!(), "n.payload", "FALSE"),
 );
+
+/// Whether another job of the lane goes first.
+macro_rules! blocked {
+    () => {
+        "n.lane IS NOT NULL AND (n.behind OR EXISTS (SELECT 1 FROM jobs AS ahead \
+         WHERE ahead.lane = n.lane AND ahead.state IN ('scheduled', 'ready', 'running')))"
+    };
+}
+
+/// The same when some have a lane.
+static INSERT_LANES: Sql = Sql::each(
+    insert!(arrays!(), "n.payload::json", blocked!()),
+    insert!(tuples!(), "n.payload", blocked!()),
+);
+
+static INSERT_ONE_LANE: Sql = Sql::each(
+    insert!(one!(), "n.payload::json", blocked!()),
+    insert!(tuples!(), "n.payload", blocked!()),
+);
+
+/// The statement that puts in `step`.
+fn insert_sql(step: &[Placed<'_>]) -> &'static Sql {
+    let has_lanes = step.iter().any(|placed| placed.job.lane.is_some());
+    match (step.len(), has_lanes) {
+        (1, false) => &INSERT_ONE,
+        (1, true) => &INSERT_ONE_LANE,
+        (_, false) => &INSERT,
+        (_, true) => &INSERT_LANES,
+    }
+}
 
 /// $1 id, $2 kind, $3 scope, $4 key; the job that made the new one superfluous.
 static FIND_EQUAL: Sql = Sql::both(
@@ -158,7 +191,7 @@ impl Record {
         super::limits::check(jobs, self.max_payload_bytes)?;
         let step: Vec<Placed<'_>> =
             jobs.iter().map(|job| Placed { job, lane_seq: None, behind: false }).collect();
-        let rows = self.db.write(&INSERT, columns(self.db.dialect(), &step)).await?;
+        let rows = self.db.write(insert_sql(&step), columns(self.db.dialect(), &step)).await?;
         let inserted: Vec<Moved> = rows.iter().map(moved).collect::<Result<_, _>>()?;
         Self::ring(&self.bell, &inserted);
         let mut new: HashSet<Uuid> = inserted.iter().map(|moved| moved.entry.id).collect();
@@ -267,9 +300,7 @@ async fn insert_step(
     step: &[Placed<'_>],
     inserted: &mut Vec<Moved>,
 ) -> Result<(), Error> {
-    let has_lanes = step.iter().any(|placed| placed.job.lane.is_some());
-    let sql = if has_lanes { &INSERT_LANES } else { &INSERT };
-    for row in tx.rows(sql, columns(tx.dialect(), step)).await? {
+    for row in tx.rows(insert_sql(step), columns(tx.dialect(), step)).await? {
         inserted.push(moved(&row)?);
     }
     Ok(())

@@ -18,11 +18,11 @@ static KEEP_ATTEMPT: Sql = Sql::each(
     "INSERT INTO attempts (job_id, token, attempt, worker, started_at, ended_at, outcome, error) \
      SELECT jobs.id, jobs.token, attempt, lease_holder, started_at, {now}, e.outcome, e.error \
      FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[]) AS e(id, token, outcome, error) \
-     JOIN jobs ON jobs.id = e.id AND jobs.token = e.token AND jobs.state = 'running' \
+     JOIN jobs ON jobs.id = e.id AND jobs.token = e.token AND jobs.state || '' = 'running' \
      ON CONFLICT DO NOTHING",
     "INSERT INTO attempts (job_id, token, attempt, worker, started_at, ended_at, outcome, error) \
      SELECT id, token, attempt, lease_holder, started_at, {now}, $3, $4 FROM jobs \
-     WHERE id = $1 AND token = $2 AND state = 'running' ON CONFLICT DO NOTHING",
+     WHERE id = $1 AND token = $2 AND state || '' = 'running' ON CONFLICT DO NOTHING",
 );
 
 /// The state an end leads to: a job that was asked to stop does not wait again.
@@ -109,20 +109,47 @@ static DONE: Sql = Sql::each(
     ),
 );
 
-/// $1 lanes: waits for their counters, so that enqueuing and ending take turns.
-static LOCK_LANES: Sql =
-    Sql::both("SELECT lane FROM lanes WHERE lane = ANY($1) ORDER BY lane {lock}");
-
-/// $1 lanes: their first living jobs go next.
-pub(super) static UNBLOCK: Sql = Sql::both(concat!(
-    "UPDATE jobs SET blocked = FALSE WHERE blocked AND id IN (SELECT (SELECT head.id FROM jobs AS head \
-     WHERE head.lane = lanes.lane AND head.state IN ('scheduled', 'ready', 'running') \
-     ORDER BY head.lane_seq LIMIT 1) FROM lanes WHERE lanes.lane = ANY($1)) RETURNING ",
-    moved_columns!()
+/// One attempt that succeeded, on PostgreSQL: the counter of its lane is locked as well, after the
+/// job's row. One plan serves all, where [`DONE`] is planned for every call.
+static DONE_ONE: Sql = Sql::both(concat!(
+    "WITH ended AS (",
+    done!(
+        "e.result::json",
+        "(SELECT ($1::uuid[])[1] AS id, ($2::bigint[])[1] AS token, ($3::text[])[1] AS result) AS e",
+        "jobs.state || '' = 'running'"
+    ),
+    ") SELECT id, token, lane, (SELECT lanes.lane FROM lanes WHERE lanes.lane = ended.lane {lock}) \
+     AS locked FROM ended"
 ));
 
-static DELIVERED: Sql =
-    Sql::both("UPDATE jobs SET delivered_at = {now} WHERE id = ANY($1) AND delivered_at IS NULL");
+/// $1 lanes: waits for their counters, so that enqueuing and ending take turns.
+static LOCK_LANES: Sql =
+    Sql::both("SELECT lane FROM lanes WHERE lane = ANY({few $1}) ORDER BY lane {lock}");
+
+macro_rules! unblock {
+    ($heads:literal) => {
+        concat!(
+            "UPDATE jobs SET blocked = FALSE WHERE blocked AND id ",
+            $heads,
+            " RETURNING ",
+            moved_columns!()
+        )
+    };
+}
+
+/// $1 lanes: their first living jobs go next.
+pub(super) static UNBLOCK: Sql = Sql::both(unblock!(
+    "IN (SELECT (SELECT head.id FROM jobs AS head \
+     WHERE head.lane = lanes.lane AND head.state IN ('scheduled', 'ready', 'running') \
+     ORDER BY head.lane_seq LIMIT 1) FROM lanes WHERE lanes.lane = ANY($1))"
+));
+
+/// $1 lane.
+pub(super) static UNBLOCK_ONE: Sql = Sql::both(unblock!(
+    "= (SELECT head.id FROM jobs AS head \
+     WHERE head.lane = $1 AND head.state IN ('scheduled', 'ready', 'running') \
+     ORDER BY head.lane_seq LIMIT 1)"
+));
 
 impl Record {
     pub(super) async fn finish_step(
@@ -147,7 +174,8 @@ impl Record {
         let mut waiting: Vec<Moved> = Vec::new();
         let mut done: Vec<Uuid> = Vec::with_capacity(ends.len());
         let mut lanes: BTreeSet<String> = BTreeSet::new();
-        for row in done_rows(tx, &succeeded).await? {
+        let one = is_one(tx, ends);
+        for row in done_rows(tx, if one { &DONE_ONE } else { &DONE }, &succeeded).await? {
             let id = row.get("id")?;
             held.push(Ticket { id, token: row.get("token")? });
             done.push(id);
@@ -165,7 +193,12 @@ impl Record {
             }
         }
         self.ring_after(tx, waiting);
-        self.unblock_heads(tx, lanes.into_iter().collect()).await?;
+        let lanes = lanes.into_iter().collect();
+        if one {
+            self.unblock_locked(tx, lanes).await?;
+        } else {
+            self.unblock_heads(tx, lanes).await?;
+        }
         self.ring_done_after(tx, done);
         Ok(held)
     }
@@ -195,14 +228,18 @@ impl Record {
             return Ok(());
         }
         lock_lanes(tx, &lanes).await?;
-        let rows = tx.rows(&UNBLOCK, args![lanes]).await?;
-        let heads = rows.iter().map(moved).collect::<Result<Vec<_>, _>>()?;
-        self.ring_after(tx, heads);
-        Ok(())
+        self.unblock_locked(tx, lanes).await
     }
 
-    pub(super) async fn mark_delivered(&self, tx: &mut Tx, ids: &[Uuid]) -> Result<(), Error> {
-        tx.execute(&DELIVERED, args![ids.to_vec()]).await?;
+    /// The same when their counters are locked already.
+    async fn unblock_locked(&self, tx: &mut Tx, lanes: Vec<String>) -> Result<(), Error> {
+        let rows = match lanes.as_slice() {
+            [] => return Ok(()),
+            [lane] => tx.rows(&UNBLOCK_ONE, args![lane]).await?,
+            _ => tx.rows(&UNBLOCK, args![lanes]).await?,
+        };
+        let heads = rows.iter().map(moved).collect::<Result<Vec<_>, _>>()?;
+        self.ring_after(tx, heads);
         Ok(())
     }
 }
@@ -266,7 +303,16 @@ fn columns(outcome: &Outcome) -> (State, Option<i64>, i64, Option<String>, Optio
     }
 }
 
-async fn done_rows(tx: &mut Tx, ends: &[&(Ticket, Outcome)]) -> Result<Vec<Row>, Error> {
+/// Whether [`DONE_ONE`] says it all.
+fn is_one(tx: &Tx, ends: &[(Ticket, Outcome)]) -> bool {
+    tx.dialect() == Dialect::Postgres && matches!(ends, [(_, Outcome::Done { .. })])
+}
+
+async fn done_rows(
+    tx: &mut Tx,
+    sql: &'static Sql,
+    ends: &[&(Ticket, Outcome)],
+) -> Result<Vec<Row>, Error> {
     if ends.is_empty() {
         return Ok(Vec::new());
     }
@@ -286,7 +332,7 @@ async fn done_rows(tx: &mut Tx, ends: &[&(Ticket, Outcome)]) -> Result<Vec<Row>,
             ends.iter().map(|(_, end)| result(end)).collect::<Vec<_>>(),
         ],
     };
-    Ok(tx.rows(&DONE, values).await?)
+    Ok(tx.rows(sql, values).await?)
 }
 
 async fn end_rows(tx: &mut Tx, ends: &[&(Ticket, Outcome)]) -> Result<Vec<Row>, Error> {

@@ -42,6 +42,7 @@ async fn no_read_walks_the_table_of_jobs() {
         ("claim", &claim::SCAN, 6),
         ("heads", &claim::HEADS, 2),
         ("unblock", &finish::UNBLOCK, 1),
+        ("unblock one", &finish::UNBLOCK_ONE, 1),
     ]);
     let mut bad = Vec::new();
     for (name, sql, values) in all {

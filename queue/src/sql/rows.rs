@@ -9,12 +9,13 @@ use db::Row;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Columns that [`job`] reads.
+/// Columns that [`job`] reads. Most deliveries are noted beside the job.
 macro_rules! job_columns {
     () => {
         "id, kind, version, queue, payload, state, priority, run_at, lane, lane_seq, blocked, \
          principal, attempt, max_attempts, crashes, lease_holder, lease_until, progress_done, \
-         progress_total, result, error, trace, created_at, started_at, finished_at, delivered_at, \
+         progress_total, result, error, trace, created_at, started_at, finished_at, \
+         COALESCE(delivered_at, (SELECT le FROM remises WHERE job_id = id)) AS delivered_at, \
          expires_at, timeout_ms, checkpoint, cancel_at"
     };
 }

@@ -1,5 +1,6 @@
 //! What a running job keeps while it runs: progress, checkpoint, log lines, steps; each only for
-//! its holder.
+//! its holder. The state is hidden from the planner (`|| ''`): a plan from a time when few jobs ran
+//! would walk all those that run now, instead of looking up one.
 
 use super::Record;
 use super::limits::check_kept;
@@ -15,7 +16,7 @@ macro_rules! hold {
             "UPDATE jobs SET progress_done = COALESCE($3, progress_done), \
              progress_total = COALESCE($4, progress_total), checkpoint = COALESCE(",
             $checkpoint,
-            ", checkpoint) WHERE id = $1 AND token = $2 AND state = 'running'"
+            ", checkpoint) WHERE id = $1 AND token = $2 AND state || '' = 'running'"
         )
     };
 }
@@ -24,8 +25,9 @@ macro_rules! hold {
 static HOLD: Sql = Sql::each(hold!("$5::text::json"), hold!("$5"));
 
 /// $1 id, $2 token.
-static FORGIVE: Sql =
-    Sql::both("UPDATE jobs SET crashes = 0 WHERE id = $1 AND token = $2 AND state = 'running'");
+static FORGIVE: Sql = Sql::both(
+    "UPDATE jobs SET crashes = 0 WHERE id = $1 AND token = $2 AND state || '' = 'running'",
+);
 
 /// $1 id, $2 token, $3 times, $4 lines (SQLite: one line at a time). The row is locked, so that
 /// numbers follow each other. An attempt that recorded its success itself still has lines to keep.
@@ -33,11 +35,11 @@ static LOG: Sql = Sql::each(
     "INSERT INTO job_logs (job_id, seq, attempt, at, line) \
      SELECT held.id, (SELECT COALESCE(max(seq), 0) FROM job_logs WHERE job_id = $1) + n.nth, \
      held.attempt, n.at, n.line \
-     FROM (SELECT id, attempt FROM jobs WHERE id = $1 AND token = $2 AND state IN ('running', 'done') {lock}) \
+     FROM (SELECT id, attempt FROM jobs WHERE id = $1 AND token = $2 AND state || '' IN ('running', 'done') {lock}) \
      AS held, unnest($3::timestamptz[], $4::text[]) WITH ORDINALITY AS n(at, line, nth)",
     "INSERT INTO job_logs (job_id, seq, attempt, at, line) \
      SELECT id, (SELECT COALESCE(max(seq), 0) FROM job_logs WHERE job_id = $1) + 1, attempt, $3, $4 \
-     FROM jobs WHERE id = $1 AND token = $2 AND state IN ('running', 'done')",
+     FROM jobs WHERE id = $1 AND token = $2 AND state || '' IN ('running', 'done')",
 );
 
 static STEP: Sql = Sql::both("SELECT result FROM job_steps WHERE job_id = $1 AND step = $2");
@@ -47,7 +49,7 @@ macro_rules! keep_step {
         concat!(
             "INSERT INTO job_steps (job_id, step, token, result, at) SELECT id, $3, token, ",
             $result,
-            ", {now} FROM jobs WHERE id = $1 AND token = $2 AND state = 'running' \
+            ", {now} FROM jobs WHERE id = $1 AND token = $2 AND state || '' = 'running' \
              ON CONFLICT (job_id, step) DO UPDATE SET step = excluded.step"
         )
     };
@@ -58,7 +60,7 @@ static KEEP_STEP: Sql = Sql::each(keep_step!("$4::text::json"), keep_step!("$4")
 
 /// $1 id, $2 token.
 static BEGIN: Sql = Sql::both(
-    "UPDATE jobs SET started_at = {now} WHERE id = $1 AND token = $2 AND state = 'running'",
+    "UPDATE jobs SET started_at = {now} WHERE id = $1 AND token = $2 AND state || '' = 'running'",
 );
 
 impl Record {

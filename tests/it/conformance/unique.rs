@@ -46,14 +46,15 @@ pub(crate) async fn until_delivered_holds_until_an_answer_left_whole(stage: &Sta
     let first = put(stage, until_delivered("batch")).await;
     finish(stage, take_one(stage).await.ticket, done()).await;
     assert_eq!(enqueue(stage, until_delivered("batch")).await, existing(first));
-    let mut tx = stage.db().begin().await.unwrap();
-    stage.delivered_in(&mut tx, &[first]).await.unwrap();
-    tx.rollback().await.unwrap();
-    assert_eq!(enqueue(stage, until_delivered("batch")).await, existing(first));
-    let mut tx = stage.db().begin().await.unwrap();
-    stage.delivered_in(&mut tx, &[first]).await.unwrap();
-    tx.commit().await.unwrap();
-    assert!(stage.get(first).await.unwrap().unwrap().delivered_at.is_some());
+    let numbered = put(stage, NewJob { unique: Unique::No, ..until_delivered("batch") }).await;
+    finish(stage, take_one(stage).await.ticket, done()).await;
+    let is_delivered = async |id| stage.get(id).await.unwrap().unwrap().delivered_at.is_some();
+    assert_eq!((is_delivered(first).await, is_delivered(numbered).await), (false, false));
+    // Noted twice is noted once.
+    for ids in [vec![numbered], vec![first, numbered]] {
+        stage.delivered(&ids).await.unwrap();
+    }
+    assert_eq!((is_delivered(first).await, is_delivered(numbered).await), (true, true));
     assert!(enqueue(stage, until_delivered("batch")).await.created);
 }
 

@@ -155,16 +155,13 @@ impl Stage {
     /// Whether the record knows that an answer of the job left whole. If it did and nobody died
     /// over its note, it will.
     pub(crate) async fn is_delivered(&self, id: Uuid, whole: bool, dies: bool) -> bool {
-        static DELIVERED: Sql =
-            Sql::both("SELECT delivered_at IS NOT NULL AS remise FROM jobs WHERE id = $1");
         let patience = match (whole, dies) {
             (false, _) => Duration::ZERO,
             (true, true) => Duration::from_secs(2),
             (true, false) => PATIENCE,
         };
         within(patience, async || {
-            let row = self.db.read_one(&DELIVERED, args![id]).await.unwrap().unwrap();
-            row.get("remise").unwrap()
+            self.engine.get(id).await.unwrap().unwrap().delivered_at.is_some()
         })
         .await
     }

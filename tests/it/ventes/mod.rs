@@ -144,9 +144,9 @@ pub(crate) async fn try_send(
 }
 
 pub(crate) async fn deliver(db: &Db, origin: &Origin) {
-    let mut tx = db.begin().await.unwrap();
-    ventes::delivered(&mut tx, &[origin.job]).await.unwrap();
-    tx.commit().await.unwrap();
+    static NOTE: Sql =
+        Sql::both("INSERT INTO remises (job_id, le) VALUES ($1, {now}) ON CONFLICT DO NOTHING");
+    db.execute(&NOTE, args![origin.job]).await.unwrap();
 }
 
 /// `number` and `+` for created, `+again` for reported again, the code for refused.

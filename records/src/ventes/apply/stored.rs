@@ -93,12 +93,31 @@ pub(super) struct StoredSales {
     by_number: HashMap<String, Stored>,
 }
 
-static SALES: Sql = Sql::both(
-    "SELECT id, numero_facture, terminal_id, empreinte, montant_total, mode_paiement, paye, \
+/// Sales of shop $1 by the numbers $2. PostgreSQL is told to look up one number at a time: a plan
+/// that was made while the table was small, and kept since, would read every sale of the shop.
+macro_rules! by_number {
+    ($columns:literal) => {
+        Sql::each(
+            concat!(
+                "SELECT ",
+                $columns,
+                " FROM unnest($2) AS n(numero) CROSS JOIN LATERAL (SELECT * FROM ventes \
+                 WHERE boutique_id = $1 AND numero_facture = n.numero LIMIT 1) AS v"
+            ),
+            concat!(
+                "SELECT ",
+                $columns,
+                " FROM ventes WHERE boutique_id = $1 AND numero_facture = ANY($2)"
+            ),
+        )
+    };
+}
+
+static SALES: Sql = by_number!(
+    "id, numero_facture, terminal_id, empreinte, montant_total, mode_paiement, paye, \
      date_vente_brute, rapportee_par, doublons, recue_le <= {after $3} AS ancienne, \
      remise_le IS NOT NULL OR EXISTS (SELECT 1 FROM remises \
-     WHERE remises.job_id = rapportee_par) AS remise \
-     FROM ventes WHERE boutique_id = $1 AND numero_facture = ANY($2)",
+     WHERE remises.job_id = rapportee_par) AS remise"
 );
 
 static LINES: Sql = Sql::both(
@@ -188,9 +207,7 @@ async fn add_lines(tx: &mut Tx, sales: &mut HashMap<String, Stored>) -> Result<(
     Ok(())
 }
 
-static TAKEN: Sql = Sql::both(
-    "SELECT numero_facture FROM ventes WHERE boutique_id = $1 AND numero_facture = ANY($2)",
-);
+static TAKEN: Sql = by_number!("numero_facture");
 
 /// The first index from `index` on whose generated number looks free; many are asked for at
 /// once, because a whole batch may have taken them.
