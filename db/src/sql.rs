@@ -7,6 +7,7 @@
 //! | `{ms run_at}` | an instant as milliseconds since 1970 | the same |
 //! | `= ANY($2)` | as written | `IN (SELECT value FROM json_each($2))` |
 //! | `{few $2}` | a list whose length is hidden from the planner: one plan serves for all | `$2` |
+//! | `LIMIT $2` | as written | `LIMIT 0 + $2`: a bare one is planned anew for every value |
 //! | `{lock}` | `FOR UPDATE` | nothing: a writing transaction is alone |
 //! | `{by jobs_leased}` | nothing: it knows how many rows there are | `INDEXED BY jobs_leased` |
 //! | `{skip locked}` | `FOR UPDATE SKIP LOCKED` | nothing |
@@ -71,6 +72,7 @@ fn sqlite(text: &str) -> String {
     let text = text
         .replace("{now}", &format!("strftime({SQLITE_TIME}, 'now')"))
         .replace("{unflushed}", "TRUE")
+        .replace("LIMIT $", "LIMIT 0 + $")
         .replace("{lock}", "")
         .replace("{skip locked}", "");
     let text = replace_marked(&text, "{by ", "}", |index| format!("INDEXED BY {index}"));
@@ -106,21 +108,23 @@ fn replace_marked(text: &str, open: &str, close: &str, with: impl Fn(&str) -> St
 mod tests {
     use super::{Dialect, Sql};
 
-    static MARKED: Sql =
-        Sql::both("SELECT {now}, {after $2} WHERE id = ANY($1) AND x = ANY({few $3}) {lock}");
+    static MARKED: Sql = Sql::both(
+        "SELECT {now}, {after $2} WHERE id = ANY($1) AND x = ANY({few $3}) LIMIT $4 {lock}",
+    );
 
     #[test]
     fn marks_become_the_dialects_words() {
         assert_eq!(
             MARKED.text(Dialect::Postgres),
             "SELECT statement_timestamp(), (statement_timestamp() + $2::bigint * interval \
-             '1 millisecond') WHERE id = ANY($1) AND x = ANY(COALESCE((SELECT $3))) FOR UPDATE"
+             '1 millisecond') WHERE id = ANY($1) AND x = ANY(COALESCE((SELECT $3))) LIMIT $4 FOR \
+             UPDATE"
         );
         assert_eq!(
             MARKED.text(Dialect::Sqlite),
             "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', 'now', \
              printf('%+.3f seconds', $2 / 1000.0)) WHERE id IN (SELECT value FROM json_each($1)) \
-             AND x IN (SELECT value FROM json_each($3)) "
+             AND x IN (SELECT value FROM json_each($3)) LIMIT 0 + $4 "
         );
     }
 }

@@ -36,7 +36,8 @@ pub use window::Window;
 pub use texts::{CHANGED, MISSING, NOT_CONFIGURED};
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::OnceCell;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, OnceCell};
 
 /// The oldest rsync that escapes the names it hands to the server.
 const OLDEST_RSYNC: (u32, u32, u32) = (3, 2, 4);
@@ -49,6 +50,7 @@ pub struct Nas {
     /// Whether the server refused `--secluded-args`, as `rrsync` does.
     is_restricted: AtomicBool,
     rsync: OnceCell<()>,
+    settled: Notify,
 }
 
 /// None.
@@ -66,7 +68,18 @@ impl Nas {
             settings.uploads = absolute;
         }
         let target = settings.target();
-        Self { settings, target, is_restricted: AtomicBool::new(false), rsync: OnceCell::new() }
+        let (is_restricted, rsync) = (AtomicBool::new(false), OnceCell::new());
+        Self { settings, target, is_restricted, rsync, settled: Notify::new() }
+    }
+
+    /// Ends when a transfer of this process next says what became of documents, or gives some back.
+    pub(crate) fn settled(&self) -> Notified<'_> {
+        self.settled.notified()
+    }
+
+    /// Wakes the transfers that wait for others.
+    pub(crate) fn settle(&self) {
+        self.settled.notify_waiters();
     }
 
     /// What it was made with.

@@ -2,8 +2,9 @@
 
 use super::{NAMED, Report, Sent, TransferToNas};
 use crate::Context;
+use chrono::{DateTime, Utc};
 use queue::Progress;
-use records::documents::{self, Viewer};
+use records::documents::{self, Document, Viewer};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -40,7 +41,8 @@ pub(super) struct Books {
 }
 
 impl Books {
-    /// Opens the books: everything that has no outcome yet.
+    /// Opens the books: everything that has no outcome yet. Most of many small jobs have none to
+    /// open: their documents travelled along with another's.
     pub(super) async fn open(cx: &Context, job: &TransferToNas) -> Result<Self, db::Error> {
         let kept: Kept = cx.resume().unwrap_or_default();
         let ids = match &job.documents {
@@ -54,15 +56,32 @@ impl Books {
         let open: VecDeque<i64> = ids.into_iter().filter(|id| seen.insert(*id)).collect();
         let mut books = Self { kept, open, is_list: job.documents.is_some(), ..Self::default() };
         let ids: Vec<i64> = books.open.iter().copied().collect();
+        let mut done = HashSet::new();
         for page in ids.chunks(PAGE) {
-            let known = documents::by_ids(cx.db(), page).await?.into_iter();
+            let known = documents::by_ids(cx.db(), page).await?;
             let size = |bytes: Option<i64>| bytes.and_then(|bytes| bytes.try_into().ok());
-            books.sizes.extend(known.map(|one| (one.id, size(one.taille).unwrap_or(0))));
+            done.extend(books.done_by_others(&known, cx.job.created_at));
+            let sizes = known.iter().map(|one| (one.id, size(one.taille).unwrap_or(0)));
+            books.sizes.extend(sizes);
         }
         let report = &mut books.kept.report;
         report.total = report.synced + report.failed + count(ids.len());
         books.total = books.kept.bytes + books.sizes.values().sum::<u64>();
+        books.settle_all(&done);
         Ok(books)
+    }
+
+    /// Those of the listed documents that travelled along with another job since this one was put
+    /// in.
+    pub(super) fn done_by_others(&self, known: &[Document], since: DateTime<Utc>) -> HashSet<i64> {
+        let is_done = |one: &&Document| one.synced_to_nas && one.synced_at >= Some(since);
+        known.iter().filter(|_| self.is_list).filter(is_done).map(|one| one.id).collect()
+    }
+
+    /// These are on the file server.
+    pub(super) fn settle_all(&mut self, done: &HashSet<i64>) {
+        self.open.retain(|id| !done.contains(id));
+        done.iter().for_each(|id| self.settle(*id, Ok(())));
     }
 
     /// Whether a document has no outcome.

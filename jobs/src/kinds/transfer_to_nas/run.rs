@@ -26,8 +26,8 @@ const BATCH_BYTES: std::ops::RangeInclusive<u64> = 1_024 * 1_024..=512 * 1_024 *
 const FIRST_RATE: u64 = 64 * 1_024 * 1_024 / BATCH_SECONDS;
 /// R-001-31.
 const CONNECT: Duration = Duration::from_secs(30);
-/// Between two looks at whether somebody else is done.
-const LOOK: Duration = Duration::from_millis(100);
+/// Between two looks at whether somebody else, in whatever process, is done.
+const LOOK: Duration = Duration::from_millis(500);
 /// Between two notes of progress.
 const NOTE: Duration = Duration::from_millis(500);
 /// Notes of progress between two extensions of what is held.
@@ -93,8 +93,13 @@ impl<'a> Run<'a> {
             self.look_at_the_clock(false).await?;
         }
         let mut books = Books::open(self.cx, &self.job).await?;
+        if is_first && books.open.is_empty() {
+            return Ok(books);
+        }
         self.keep(&books).await?;
         while !books.open.is_empty() {
+            let nas = Arc::clone(&self.nas);
+            let settled = nas.settled();
             self.look_at_the_clock(is_first).await?;
             if self.is_known_trouble(&mut books).await? {
                 break;
@@ -102,7 +107,7 @@ impl<'a> Run<'a> {
             let Some(batch) = self.next_batch(&mut books).await? else {
                 // Whoever has the documents may wait for what is held here.
                 self.site.leave().await?;
-                self.pause(LOOK).await?;
+                self.pause_until(settled).await?;
                 continue;
             };
             if batch.documents.is_empty() {
@@ -120,14 +125,18 @@ impl<'a> Run<'a> {
 
     async fn wait_for_a_slot(&mut self) -> Result<(), Failure> {
         let mut since = Instant::now();
-        while !self.site.slot().await? {
-            self.pause(LOOK).await?;
+        let nas = Arc::clone(&self.nas);
+        loop {
+            let settled = nas.settled();
+            if self.site.slot().await? {
+                return Ok(());
+            }
+            self.pause_until(settled).await?;
             if since.elapsed() > NOTE * EXTEND {
                 self.site.extend().await?;
                 since = Instant::now();
             }
         }
-        Ok(())
     }
 
     /// Outside the hours in which documents may be sent, the job waits for them. The store's clock
@@ -310,6 +319,14 @@ impl<'a> Run<'a> {
 
     async fn keep(&self, books: &Books) -> Result<(), Failure> {
         Ok(self.cx.services.engine.save(self.cx.job.ticket, &save(books)).await?)
+    }
+
+    /// Until another transfer is done with something, or it is time to look.
+    async fn pause_until(&self, settled: impl Future<Output = ()>) -> Result<(), Failure> {
+        tokio::select! {
+            () = settled => Ok(()),
+            paused = self.pause(LOOK) => paused,
+        }
     }
 
     pub(super) async fn pause(&self, length: Duration) -> Result<(), Failure> {

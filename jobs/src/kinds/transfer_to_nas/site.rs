@@ -50,7 +50,9 @@ impl<'a> Site<'a> {
         }
         let mut tx = self.cx.db().begin().await?;
         documents::release_some_in(&mut tx, self.cx.job.ticket.id, &rest).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.cx.services.nas.settle();
+        Ok(())
     }
 
     /// Takes a slot, if one is free, or keeps the one it has.
@@ -80,6 +82,7 @@ impl<'a> Site<'a> {
         nas::free_slot_in(&mut tx, job).await?;
         tx.commit().await?;
         (self.claimed, self.slot) = (Vec::new(), None);
+        self.cx.services.nas.settle();
         Ok(())
     }
 }

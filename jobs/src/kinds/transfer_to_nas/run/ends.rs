@@ -65,7 +65,9 @@ impl Run<'_> {
         }
         let (engine, ticket) = (&self.cx.services.engine, self.cx.job.ticket);
         engine.hold_in(&mut tx, ticket, &save(books)).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.nas.settle();
+        Ok(())
     }
 
     /// What becomes of the rest when the whole server fails.

@@ -7,14 +7,16 @@ use crate::kinds::transfer_to_nas::books::Books;
 use crate::{Failure, Job};
 use chrono::{DateTime, Utc};
 use queue::{Filter, Page, State};
-use records::documents::{self, Document};
-use std::collections::{HashMap, HashSet};
+use records::documents;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Waiting jobs read at once: each has a payload.
 const PAGE: usize = 200;
+/// So many are worth a run of rsync: those that are asked for meanwhile are the next one's.
+const ENOUGH: usize = BATCH / 10;
 /// Between two looks at whether more was asked for.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a burst of wishes is waited for at the most.
 const GATHER: Duration = Duration::from_secs(2);
 
@@ -28,7 +30,7 @@ impl Run<'_> {
     pub(super) async fn wishes(&self, own: &[i64]) -> Result<Wishes, Failure> {
         let start = Instant::now();
         let mut known = self.asked_for(own).await?;
-        while (own.len() + 1..BATCH).contains(&known.len()) && start.elapsed() < GATHER {
+        while (own.len() + 1..ENOUGH).contains(&known.len()) && start.elapsed() < GATHER {
             self.pause(LOOK).await?;
             let now = self.asked_for(own).await?;
             let has_grown = now.len() > known.len();
@@ -40,18 +42,15 @@ impl Run<'_> {
         Ok(known)
     }
 
-    /// Those of the listed documents that travelled along with another job since this one was put
-    /// in: most of many small jobs end here, with one look.
+    /// Settles those of the listed documents that travelled along with another job meanwhile.
     pub(super) async fn settle_what_others_did(&self, books: &mut Books) -> Result<(), Failure> {
         if self.job.documents.is_none() {
             return Ok(());
         }
-        let (ids, since) = (books.open.iter().copied().take(BATCH), self.cx.job.created_at);
-        let known = documents::by_ids(self.cx.db(), &ids.collect::<Vec<_>>()).await?.into_iter();
-        let is_done = |one: &Document| one.synced_to_nas && one.synced_at >= Some(since);
-        let done: HashSet<i64> = known.filter(is_done).map(|one| one.id).collect();
-        books.open.retain(|id| !done.contains(id));
-        done.into_iter().for_each(|id| books.settle(id, Ok(())));
+        let ids: Vec<i64> = books.open.iter().copied().take(BATCH).collect();
+        let known = documents::by_ids(self.cx.db(), &ids).await?;
+        let done = books.done_by_others(&known, self.cx.job.created_at);
+        books.settle_all(&done);
         Ok(())
     }
 
