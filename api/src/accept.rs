@@ -6,7 +6,7 @@ use crate::State;
 use crate::error::ApiError;
 use crate::idempotency::Keyed;
 use db::{Dialect, Tx};
-use queue::{Enqueued, JobRow, NewJob};
+use queue::{Enqueued, JobRow, Listening, NewJob};
 use records::requests;
 use std::collections::HashMap;
 use std::future::Future;
@@ -171,6 +171,26 @@ fn first(enqueued: &[Enqueued], job: &NewJob) -> Enqueued {
 /// Waits for the end of a job until `until`; the row as it is then, as far as it could be read.
 pub(crate) async fn await_end(state: &State, id: Uuid, until: Instant) -> Option<JobRow> {
     let wait = state.engine.wait(id, until.saturating_duration_since(Instant::now()));
+    end_by(state, id, until, wait).await
+}
+
+/// The same for a job that was just put in, and was listened for before.
+pub(crate) async fn await_new_end(
+    state: &State,
+    id: Uuid,
+    listening: Listening,
+    until: Instant,
+) -> Option<JobRow> {
+    let patience = until.saturating_duration_since(Instant::now());
+    end_by(state, id, until, state.engine.wait_listening(listening, patience)).await
+}
+
+async fn end_by(
+    state: &State,
+    id: Uuid,
+    until: Instant,
+    wait: impl Future<Output = Result<Option<JobRow>, queue::Error>>,
+) -> Option<JobRow> {
     match timeout_at(until + state.settings.store_timeout, wait).await {
         Ok(Ok(row)) => row,
         Ok(Err(error)) => {

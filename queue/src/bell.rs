@@ -202,7 +202,7 @@ impl Bell {
 
 /// One wait for a job's end.
 pub(crate) struct Waiter {
-    id: Uuid,
+    pub(crate) id: Uuid,
     receiver: watch::Receiver<u64>,
     bell: Arc<Bell>,
 }

@@ -1,6 +1,6 @@
 //! The seam: what every deployment promises (`Engine`), and the choice of one (`open`).
 
-use crate::bell::Bell;
+use crate::bell::{Bell, Waiter};
 use crate::sql::Record;
 use crate::{
     Beat, Claim, Claimed, Control, Enqueued, Error, JobRow, NewJob, Outcome, Reaped, Retention,
@@ -78,6 +78,17 @@ pub trait Engine: Control {
     /// within 20 ms of its commit, whichever process made it, and never misses one.
     async fn wait(&self, id: Uuid, timeout: Duration) -> Result<Option<JobRow>, Error>;
 
+    /// Begins to listen for the end of a job that is about to be put in.
+    fn listen(&self, id: Uuid) -> Listening;
+
+    /// The same as [`Engine::wait`] for whoever has listened since before the job was there: it need
+    /// not look first.
+    async fn wait_listening(
+        &self,
+        listening: Listening,
+        timeout: Duration,
+    ) -> Result<Option<JobRow>, Error>;
+
     /// Changes whenever jobs of `queue` may have become ready. Subscribe before claiming.
     fn ready(&self, queue: &str) -> watch::Receiver<u64>;
 
@@ -101,6 +112,9 @@ pub trait Engine: Control {
     /// The record's connection, for transactions that span the queue and other tables.
     fn db(&self) -> &Db;
 }
+
+/// Hears of one job's end ([`Engine::listen`]).
+pub struct Listening(pub(crate) Waiter);
 
 /// What [`open`] needs to choose and start a deployment.
 #[derive(Debug, Clone)]

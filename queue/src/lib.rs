@@ -19,7 +19,7 @@ mod sql;
 pub use control::{
     Act, Acted, Action, Actor, Beat, Blocker, Control, LogLine, Pause, PauseScope, Why, WorkerRow,
 };
-pub use engine::{CANCELS, Engine, SCHEDULED, Settings, open};
+pub use engine::{CANCELS, Engine, Listening, SCHEDULED, Settings, open};
 pub use error::Error;
 pub use job::{
     Attempt, Claim, Claimed, Enqueued, Filter, Found, JobRow, Listed, NewJob, Outcome, Page,

@@ -29,9 +29,9 @@ mod why;
 
 use crate::bell::{Bell, Entry};
 use crate::control::Beat;
-use crate::engine::Engine;
+use crate::engine::{Engine, Listening};
 use crate::job::{
-    Claim, Claimed, Enqueued, JobRow, NewJob, Outcome, Reaped, Retention, Save, State, Ticket,
+    Claim, Claimed, Enqueued, JobRow, NewJob, Outcome, Reaped, Retention, Save, Ticket,
 };
 use crate::mutations::{Protection, is_off};
 use crate::redis::Index;
@@ -191,23 +191,19 @@ impl Engine for Record {
     }
 
     async fn wait(&self, id: Uuid, timeout: Duration) -> Result<Option<JobRow>, Error> {
-        /// A missed ring delays an answer by this much at the most (D-8).
-        const LOOK: Duration = Duration::from_millis(250);
-        let deadline = tokio::time::Instant::now() + timeout;
-        // Listening starts before the first look, so no end falls between the two.
-        let mut waiter = self.bell.done(id);
-        let mut rung = false;
-        loop {
-            let is_late = tokio::time::Instant::now() >= deadline;
-            if rung || is_late || self.state_of(id).await?.is_none_or(State::is_final) {
-                let row = self.row(id).await?;
-                if is_late || row.as_ref().is_none_or(|row| row.state.is_final()) {
-                    return Ok(row);
-                }
-            }
-            let look = (tokio::time::Instant::now() + LOOK).min(deadline);
-            rung = tokio::time::timeout_at(look, waiter.changed()).await.is_ok();
-        }
+        self.end_of(self.bell.done(id), true, timeout).await
+    }
+
+    fn listen(&self, id: Uuid) -> Listening {
+        Listening(self.bell.done(id))
+    }
+
+    async fn wait_listening(
+        &self,
+        listening: Listening,
+        timeout: Duration,
+    ) -> Result<Option<JobRow>, Error> {
+        self.end_of(listening.0, false, timeout).await
     }
 
     fn ready(&self, queue: &str) -> watch::Receiver<u64> {

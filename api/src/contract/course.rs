@@ -93,11 +93,15 @@ impl<C: Contract> Course<'_, C> {
         }
         job.principal = Some(asked.principal.to_owned());
         job.trace = Some(asked.trace.to_string());
+        let listening = state.engine.listen(job.id);
         let taken = self.accept(&job, &told, keyed).await?;
         drop(place);
         match taken {
-            Taken::New(Enqueued { id, .. }) => {
-                let row = self.end_of(id).await;
+            Taken::New(Enqueued { id, created }) => {
+                let row = match created {
+                    true => accept::await_new_end(state, id, listening, self.until).await,
+                    false => self.end_of(id).await,
+                };
                 self.answer(id, row, told, keyed).await
             }
             Taken::Refused(error) => Err(error),

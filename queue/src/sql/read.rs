@@ -3,10 +3,16 @@
 use super::Record;
 use super::rows::{attempt, job, job_columns, number, state};
 use crate::Error;
+use crate::bell::Waiter;
 use crate::control::{Action, LogLine};
 use crate::job::{Attempt, JobRow, State};
 use db::{Row, Sql, args};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
+
+/// A missed ring delays an answer by this much at the most (D-8).
+const LOOK: Duration = Duration::from_millis(250);
 
 static GET: Sql = Sql::both(concat!("SELECT ", job_columns!(), " FROM jobs WHERE id = $1"));
 
@@ -41,7 +47,34 @@ impl Record {
     }
 
     /// The state alone: of a job that has not ended nobody waits for anything else.
-    pub(super) async fn state_of(&self, id: Uuid) -> Result<Option<State>, Error> {
+    /// The row of the job that `waiter` listens for, once that has its end or `timeout` is over. If
+    /// it may have ended before somebody listened, the caller says `look`.
+    pub(super) async fn end_of(
+        &self,
+        mut waiter: Waiter,
+        mut look: bool,
+        timeout: Duration,
+    ) -> Result<Option<JobRow>, Error> {
+        let id = waiter.id;
+        let deadline = Instant::now() + timeout;
+        let mut rung = false;
+        loop {
+            let is_late = Instant::now() >= deadline;
+            let is_over =
+                async || Ok::<_, Error>(self.state_of(id).await?.is_none_or(State::is_final));
+            if rung || is_late || look && is_over().await? {
+                let row = self.row(id).await?;
+                if is_late || row.as_ref().is_none_or(|row| row.state.is_final()) {
+                    return Ok(row);
+                }
+            }
+            let next = (Instant::now() + LOOK).min(deadline);
+            rung = timeout_at(next, waiter.changed()).await.is_ok();
+            look = true;
+        }
+    }
+
+    async fn state_of(&self, id: Uuid) -> Result<Option<State>, Error> {
         self.db.read_one(&STATE, args![id]).await?.as_ref().map(state).transpose()
     }
 

@@ -17,32 +17,53 @@ pub(crate) struct Stored {
     pub(crate) content: Content,
 }
 
+/// Rows of site $1 by the ids $2, in the order of these. PostgreSQL looks up one at a time: a plan
+/// from a time when the site had few rows would read all that it has now.
+macro_rules! of_site {
+    ($table:literal, $postgres:literal, $sqlite:literal, $lock:literal) => {
+        Sql::each(
+            concat!(
+                "SELECT ",
+                $postgres,
+                " FROM (SELECT unnest($2) AS wanted ORDER BY 1) AS n CROSS JOIN LATERAL \
+                 (SELECT * FROM ",
+                $table,
+                " WHERE site_id = $1 AND id = n.wanted LIMIT 1 ",
+                $lock,
+                ") AS found"
+            ),
+            concat!(
+                "SELECT ",
+                $sqlite,
+                " FROM ",
+                $table,
+                " WHERE site_id = $1 AND id = ANY($2) ORDER BY id"
+            ),
+        )
+    };
+}
+
 macro_rules! tickets {
-    ($rest:literal) => {
-        Sql::both(concat!(
-            "SELECT id, numero, statut, ouvert_le, ferme_le, commentaire, version, updated_at, \
-             deleted_at FROM tickets WHERE site_id = $1 AND id = ANY($2) ",
-            $rest
-        ))
+    ($lock:literal) => {
+        of_site!(
+            "tickets",
+            "id, numero, statut, ouvert_le, ferme_le, commentaire, version, updated_at, deleted_at",
+            "id, numero, statut, ouvert_le, ferme_le, commentaire, version, updated_at, deleted_at",
+            $lock
+        )
     };
 }
 
 macro_rules! lines {
-    ($rest:literal) => {
-        Sql::each(
-            concat!(
-                "SELECT id, ticket_id, article_code, designation, unite, recu_le, \
-                 (quantite * 1000000)::bigint AS quantite, (poids_kg * 1000000)::bigint AS poids_kg, \
-                 version, updated_at, deleted_at FROM lignes_reception \
-                 WHERE site_id = $1 AND id = ANY($2) ",
-                $rest
-            ),
-            concat!(
-                "SELECT id, ticket_id, article_code, designation, unite, recu_le, quantite, \
-                 poids_kg, version, updated_at, deleted_at FROM lignes_reception \
-                 WHERE site_id = $1 AND id = ANY($2) ",
-                $rest
-            ),
+    ($lock:literal) => {
+        of_site!(
+            "lignes_reception",
+            "id, ticket_id, article_code, designation, unite, recu_le, \
+             (quantite * 1000000)::bigint AS quantite, (poids_kg * 1000000)::bigint AS poids_kg, \
+             version, updated_at, deleted_at",
+            "id, ticket_id, article_code, designation, unite, recu_le, quantite, poids_kg, version, \
+             updated_at, deleted_at",
+            $lock
         )
     };
 }
@@ -54,8 +75,8 @@ pub(super) async fn load(
     kind: Kind,
     ids: Vec<Uuid>,
 ) -> Result<HashMap<Uuid, Stored>, Error> {
-    static TICKETS: Sql = tickets!("ORDER BY id {lock}");
-    static LINES: Sql = lines!("ORDER BY id {lock}");
+    static TICKETS: Sql = tickets!("{lock}");
+    static LINES: Sql = lines!("{lock}");
     let sql = match kind {
         Kind::Ticket => &TICKETS,
         Kind::ReceptionLine => &LINES,

@@ -139,10 +139,21 @@ static KNOWN: Sql = Sql::both("SELECT id FROM ventes_rejetees WHERE id = $1");
 
 /// Notes that somebody has dealt with a refused sale. Sent again, it is tried again all the same.
 pub async fn settle(db: &Db, id: i64, by: &str, why: &str) -> Result<Settled, Error> {
-    if !db.write(&SETTLE, args![id, by, why]).await?.is_empty() {
+    settle_by(db, [&SETTLE, &KNOWN], id, by, why).await
+}
+
+/// Settles with the first statement; the second tells whether there is such a thing.
+pub(super) async fn settle_by(
+    db: &Db,
+    [settle, known]: [&'static Sql; 2],
+    id: i64,
+    by: &str,
+    why: &str,
+) -> Result<Settled, Error> {
+    if !db.write(settle, args![id, by, why]).await?.is_empty() {
         return Ok(Settled::Now);
     }
-    let known = db.read_one(&KNOWN, args![id]).await?.is_some();
+    let known = db.read_one(known, args![id]).await?.is_some();
     Ok(if known { Settled::Before } else { Settled::Unknown })
 }
 

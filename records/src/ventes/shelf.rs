@@ -1,7 +1,7 @@
 //! Stock as people look at it and move it by hand: deliveries and counts. Every change is a row of
 //! the ledger that says by whom and why, so that stock stays opening stock and what moved (I-4).
 
-use super::desk::Settled;
+use super::desk::{Settled, settle_by};
 use chrono::{DateTime, Utc};
 use db::{Db, Error, Row, Sql, args};
 use serde::Serialize;
@@ -142,11 +142,7 @@ static KNOWN: Sql = Sql::both("SELECT id FROM alertes_stock WHERE id = $1");
 
 /// Notes that somebody has dealt with an alert.
 pub async fn settle(db: &Db, id: i64, by: &str, why: &str) -> Result<Settled, Error> {
-    if !db.write(&SETTLE, args![id, by, why]).await?.is_empty() {
-        return Ok(Settled::Now);
-    }
-    let known = db.read_one(&KNOWN, args![id]).await?.is_some();
-    Ok(if known { Settled::Before } else { Settled::Unknown })
+    settle_by(db, [&SETTLE, &KNOWN], id, by, why).await
 }
 
 fn article(row: &Row) -> Result<Article, Error> {
