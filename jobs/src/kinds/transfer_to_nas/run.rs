@@ -3,6 +3,7 @@
 mod ends;
 mod wishes;
 
+use self::wishes::Wishes;
 use super::books::Books;
 use super::site::Site;
 use super::{Report, TransferToNas};
@@ -178,11 +179,15 @@ impl<'a> Run<'a> {
         if ids.is_empty() {
             return Ok(Some(Batch { documents: Vec::new(), own: HashSet::new() }));
         }
-        let wishes = self.wishes(&ids).await?;
+        // Its own first: whoever has none of them to send takes nobody else's, and so wakes nobody.
+        let mut taken = self.site.claim(&ids).await?;
         let own: HashSet<i64> = ids.iter().copied().collect();
+        let wishes = if taken.is_empty() { Wishes::new() } else { self.wishes(&ids).await? };
         let others = wishes.keys().copied().filter(|id| !own.contains(id));
         let wished: Vec<i64> = ids.iter().copied().chain(others).collect();
-        let mut taken = self.site.claim(&wished).await?;
+        if !taken.is_empty() && wished.len() > ids.len() {
+            taken = self.site.claim(&wished).await?;
+        }
         // If not all fit, its own do.
         taken.sort_by_key(|document| !own.contains(&document.id));
         let mut batch = Batch { documents: Vec::new(), own: HashSet::new() };
