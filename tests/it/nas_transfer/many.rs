@@ -119,3 +119,36 @@ async fn a_long_run_shows_how_many_have_arrived() {
     assert!(seen.len() >= 3 && seen.contains(&6), "{seen:?}\n{}", rig.logs());
     rig.assert_marks_are_true(&ids).await;
 }
+
+/// A transfer whose document another one is sending waits: it takes no other document meanwhile only
+/// to give it back, and goes on when its own is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_waits_takes_nothing() {
+    static TABLE: Sql = Sql::both("CREATE TABLE taken (id INTEGER)");
+    static WATCH: Sql = Sql::both(
+        "CREATE TRIGGER watch AFTER UPDATE OF transfert_job ON documents \
+         WHEN NEW.transfert_job IS NOT NULL BEGIN INSERT INTO taken VALUES (NEW.id); END",
+    );
+    static TAKEN: Sql = Sql::both("SELECT COUNT(*) AS taken FROM taken");
+    let rig = Rig::start(Access::Plain, &[]).await;
+    let all = ["own.pdf", "other.pdf"].map(|name| (name.to_owned(), content(1, 300)));
+    let ids = rig.documents(&all).await;
+    let (sender, hold) = (uuid::Uuid::now_v7(), std::time::Duration::from_secs(600));
+    let mut tx = rig.db.begin().await.unwrap();
+    documents::claim_in(&mut tx, &ids[..1], sender, hold).await.unwrap();
+    documents::request_in(&mut tx, ids[1], &Viewer::Everybody).await.unwrap();
+    tx.execute(&TABLE, args![]).await.unwrap();
+    tx.execute(&WATCH, args![]).await.unwrap();
+    tx.commit().await.unwrap();
+    let job = rig.put_single(ids[0]).await;
+    until("it runs", async || rig.engine.get(job).await.unwrap().unwrap().state == State::Running)
+        .await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let row = rig.db.read_one(&TAKEN, args![]).await.unwrap().unwrap();
+    assert_eq!(row.get::<i64>("taken").unwrap(), 0);
+    let mut tx = rig.db.begin().await.unwrap();
+    documents::release_in(&mut tx, sender).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(rig.report(job).await.synced, 1);
+    assert!(rig.get(ids[1]).await.synced_to_nas, "it travelled along");
+}
