@@ -46,7 +46,7 @@ fn the_compiled_in_defaults_are_allowed() {
     assert_eq!(settings.api.bind.to_string(), "127.0.0.1:8000");
     assert_eq!(settings.api.wait, Duration::from_secs(8));
     let queues: Vec<_> = settings.worker.queues.iter().map(|(name, n)| (&**name, *n)).collect();
-    assert_eq!(queues, [("records", 8), ("nas", 4), ("nas_test", 2), ("upkeep", 1)]);
+    assert_eq!(queues, [("records", 8), ("nas", 8), ("nas_test", 2), ("upkeep", 1)]);
     assert_eq!(settings.log.format, Format::Auto);
     assert!(settings.push.is_standard());
     assert_eq!(settings.push.reception_line.manual_fields, ["quantite", "poids_kg"]);

@@ -46,6 +46,15 @@ pub async fn by_ids(db: &Db, ids: &[i64]) -> Result<Vec<Document>, Error> {
     db.read(&BY_IDS, args![ids.to_vec()]).await?.iter().map(read).collect()
 }
 
+/// Whether at least one of `ids` is sent by no other job than `job`.
+pub async fn is_any_free(db: &Db, ids: &[i64], job: Uuid) -> Result<bool, Error> {
+    static FREE: Sql = Sql::both(
+        "SELECT id FROM documents WHERE id = ANY($1) AND (transfert_job IS NULL \
+         OR transfert_job = $2 OR transfert_jusque <= {now}) LIMIT 1",
+    );
+    Ok(db.read_one(&FREE, args![ids.to_vec(), job]).await?.is_some())
+}
+
 /// Takes those of `ids` that no other job is sending, for `hold` from now; returns the ids taken.
 /// A job that takes what it has already keeps it for longer.
 pub async fn claim_in(

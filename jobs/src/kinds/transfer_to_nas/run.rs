@@ -179,14 +179,15 @@ impl<'a> Run<'a> {
         if ids.is_empty() {
             return Ok(Some(Batch { documents: Vec::new(), own: HashSet::new() }));
         }
-        // Its own first: whoever has none of them to send takes nobody else's, and so wakes nobody.
-        let mut taken = self.site.claim(&ids).await?;
         let own: HashSet<i64> = ids.iter().copied().collect();
-        let wishes = if taken.is_empty() { Wishes::new() } else { self.wishes(&ids).await? };
-        let others = wishes.keys().copied().filter(|id| !own.contains(id));
-        let wished: Vec<i64> = ids.iter().copied().chain(others).collect();
-        if !taken.is_empty() && wished.len() > ids.len() {
-            taken = self.site.claim(&wished).await?;
+        let mut wishes = Wishes::new();
+        let mut taken = Vec::new();
+        if self.site.is_any_free(&ids).await? {
+            wishes = self.wishes(&ids).await?;
+            let others = wishes.keys().copied().filter(|id| !own.contains(id));
+            let wished: Vec<i64> = ids.iter().copied().chain(others).collect();
+            // In one go: of many that start at once, one takes what all of them were asked for.
+            taken = self.site.claim(&wished, &own).await?;
         }
         // If not all fit, its own do.
         taken.sort_by_key(|document| !own.contains(&document.id));

@@ -29,10 +29,24 @@ impl<'a> Site<'a> {
         (&self.target.host, self.target.port)
     }
 
-    /// Takes those of the documents that nobody else is sending.
-    pub(super) async fn claim(&mut self, ids: &[i64]) -> Result<Vec<Document>, Failure> {
+    /// Whether nobody else is sending at least one of these.
+    pub(super) async fn is_any_free(&self, ids: &[i64]) -> Result<bool, Failure> {
+        Ok(documents::is_any_free(self.cx.db(), ids, self.cx.job.ticket.id).await?)
+    }
+
+    /// Takes those of the documents that nobody else is sending, if one of `own` is among them;
+    /// else none: whoever sends nothing of its own holds nobody up, and wakes nobody.
+    pub(super) async fn claim(
+        &mut self,
+        ids: &[i64],
+        own: &HashSet<i64>,
+    ) -> Result<Vec<Document>, Failure> {
         let mut tx = self.cx.db().begin().await?;
         let claimed = documents::claim_in(&mut tx, ids, self.cx.job.ticket.id, HOLD).await?;
+        if !claimed.iter().any(|id| own.contains(id)) {
+            tx.rollback().await?;
+            return Ok(Vec::new());
+        }
         tx.commit().await?;
         // Read after they were taken: what another job has done with them is known by now.
         let rows = documents::by_ids(self.cx.db(), &claimed).await?;
