@@ -14,6 +14,7 @@ mod faults;
 mod isolation;
 mod kills;
 mod model;
+mod plans;
 mod poison;
 mod repeats;
 mod resolving;
