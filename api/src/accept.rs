@@ -16,6 +16,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use uuid::Uuid;
 
+/// How long requests still wait for their job's end once the process is told to stop: whoever is
+/// answered 202 by then loses nothing.
+const STOPPING: Duration = Duration::from_secs(2);
 /// How often a full principal's jobs are counted again.
 const ROOM_POLL: Duration = Duration::from_millis(50);
 /// How often a transaction that collided with another one is tried again.
@@ -191,7 +194,16 @@ async fn end_by(
     until: Instant,
     wait: impl Future<Output = Result<Option<JobRow>, queue::Error>>,
 ) -> Option<JobRow> {
-    match timeout_at(until + state.settings.store_timeout, wait).await {
+    let ended = timeout_at(until + state.settings.store_timeout, wait);
+    let stopped = async {
+        state.stopping.cancelled().await;
+        sleep(STOPPING).await;
+    };
+    let ended = tokio::select! {
+        ended = ended => ended,
+        () = stopped => timeout(state.settings.store_timeout, state.engine.get(id)).await,
+    };
+    match ended {
         Ok(Ok(row)) => row,
         Ok(Err(error)) => {
             tracing::warn!(job.id = %id, %error, "the job's end could not be awaited");

@@ -32,6 +32,9 @@ pub(crate) trait Contract: Sync {
     const NAMED_BY_BODY: bool = false;
     /// Whether [`Contract::begin_in`] writes something.
     const BEGINS: bool = false;
+    /// Whether [`Contract::complete`] has an answer for a job that somebody cancelled. Where it has
+    /// none, the request that is sent again is a new one, with a key as without.
+    const ANSWERS_CANCELLED: bool = false;
     /// What answers and [`Contract::begin_in`] need of the request.
     type Told: Send + Sync;
 

@@ -6,7 +6,8 @@ use crate::auth::{self, Caller, Till};
 use crate::error::ApiError;
 use crate::limits::Quota;
 use crate::server::Peer;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::extract::Query;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 /// What is left of the caller's requests, for the answer's headers.
@@ -75,4 +76,15 @@ impl Pass {
         response.headers_mut().append(header::VARY, HeaderValue::from_static("Prefer"));
         response
     }
+}
+
+/// A query's members; none if it cannot be read.
+pub(crate) fn query(uri: &Uri) -> Vec<(String, String)> {
+    Query::try_from_uri(uri).map(|Query(query)| query).unwrap_or_default()
+}
+
+/// Whether a query names another scope than the credential's: it may only agree (D-50).
+pub(crate) fn names_other(query: &[(String, String)], name: &str, own: i64) -> bool {
+    let named = query.iter().filter(|(each, _)| each == name).map(|(_, value)| value.trim());
+    named.filter(|value| !value.is_empty()).any(|value| value != own.to_string())
 }

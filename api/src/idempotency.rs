@@ -136,8 +136,9 @@ impl Keyed {
         match timeout(accept::write_patience(state), keeping).await {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => {
+                // Whoever joined was faster; it is said to be a replay only to those who joined.
                 if let Ok(Some(Request { answer: Some(kept), .. })) = self.known(state).await {
-                    return Ok(replay(kept));
+                    return Ok(verbatim(kept));
                 }
             }
             failed => tracing::warn!(?failed, "an answer could not be kept for its key"),
@@ -158,15 +159,20 @@ pub(crate) async fn find(
     Ok(timeout(state.settings.store_timeout, found).await??)
 }
 
-/// A kept answer, word for word.
+/// A kept answer, to somebody who asks again.
 pub(crate) fn replay(answer: Answer) -> Response {
+    replayed(verbatim(answer))
+}
+
+/// A kept answer, word for word.
+fn verbatim(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let mut response = (status, answer.body).into_response();
     match HeaderValue::try_from(answer.content_type) {
         Ok(kind) if !kind.is_empty() => response.headers_mut().insert(header::CONTENT_TYPE, kind),
         _ => response.headers_mut().remove(header::CONTENT_TYPE),
     };
-    replayed(response)
+    response
 }
 
 /// Says that the request was made before.

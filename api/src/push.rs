@@ -19,7 +19,7 @@ use crate::{Route, State};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State as FromState;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use intake::Push;
@@ -74,6 +74,7 @@ pub(crate) async fn push(
     FromState(state): FromState<State>,
     Extension(peer): Extension<Peer>,
     Extension(trace): Extension<Trace>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -81,6 +82,9 @@ pub(crate) async fn push(
     let answer = async {
         let caller = caller?;
         let site = caller.site().ok_or(ApiError::Forbidden)?;
+        if gate::names_other(&gate::query(&uri), "site_id", site) {
+            return Err(ApiError::Forbidden);
+        }
         let strategies = &state.settings.push;
         let push = Push { site, client_time: client_time(&headers)?, strategies };
         let principal = caller.principal();

@@ -9,7 +9,7 @@ use crate::trace::Trace;
 use crate::{Route, State, gate};
 use axum::body::Body;
 use axum::extract::State as FromState;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use jobs::Job;
@@ -41,6 +41,7 @@ pub(crate) fn routes() -> Vec<Route> {
         (status = 201, description = "every sale is accounted for", body = crate::openapi::SyncAnswer),
         (status = 202, description = "accepted, not done yet; send again or follow `Location`", body = crate::openapi::SyncAnswer),
         (status = 400, description = "no serial, no shop, or not an array of sales", body = crate::error::Problem),
+        (status = 403, description = "the query names another shop", body = crate::error::Problem),
         (status = 404, description = "unknown or inactive terminal", body = crate::error::Problem),
         (status = 408, description = "the body came too slowly", body = crate::error::Problem),
         (status = 409, description = "`handling=strict`, and the first request with this key is not done", body = crate::error::Problem),
@@ -57,12 +58,16 @@ pub(crate) async fn push(
     FromState(state): FromState<State>,
     Extension(peer): Extension<Peer>,
     Extension(trace): Extension<Trace>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let (pass, till) = gate::enter_till(&state, peer, &headers, SYNC).await;
     let answer = async {
         let till = till?;
+        if gate::names_other(&gate::query(&uri), "boutique_id", till.boutique.id) {
+            return Err(ApiError::ForeignShop);
+        }
         let principal = till.principal();
         let asked = Asked { principal: &principal, headers: &headers, trace: &trace };
         let sync = Sync { till, invoice_zone: state.settings.invoice_zone };

@@ -42,14 +42,17 @@ pub struct Answer {
 }
 
 /// $1 principal, $2 route, $3 key, $4 fingerprint, $5 how long it is held in ms, $6 age in ms
-/// (negative) from which a row counts as gone. A concurrent request with the same key waits here.
+/// (negative) from which a row counts as gone, as does one without an answer whose job was
+/// cancelled. A concurrent request with the same key waits here.
 static BEGIN: Sql = Sql::both(
     "INSERT INTO requests (principal, route, key, fingerprint, held_until, created_at) \
      VALUES ($1, $2, $3, $4, {after $5}, {now}) ON CONFLICT (principal, route, key) DO UPDATE \
      SET fingerprint = excluded.fingerprint, held_until = excluded.held_until, \
      created_at = excluded.created_at, job_id = NULL, status = NULL, content_type = NULL, \
      body = NULL WHERE requests.created_at < {after $6} OR (requests.job_id IS NULL \
-     AND requests.status IS NULL AND requests.held_until < {now}) RETURNING key",
+     AND requests.status IS NULL AND requests.held_until < {now}) OR (requests.status IS NULL \
+     AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = requests.job_id AND jobs.state = 'cancelled')) \
+     RETURNING key",
 );
 
 /// $1 principal, $2 route, $3 key, $4 age in ms (negative).

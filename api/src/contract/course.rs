@@ -51,7 +51,7 @@ pub(crate) async fn take_in<C: Contract>(
     let keyed = Keyed::of(headers, principal, C::ROUTE, &about, &bytes)?;
     let course = Course { state, contract, until };
     let answer = match (&keyed, known) {
-        (Some(keyed), Some(known)) => course.join(keyed, keyed.same(known)?, &bytes).await,
+        (Some(keyed), Some(known)) => course.join(asked, keyed, keyed.same(known)?, &bytes).await,
         (keyed, _) => course.begin(asked, keyed.as_ref(), place, &bytes).await,
     };
     let (complete, mut response) = answer?;
@@ -105,7 +105,7 @@ impl<C: Contract> Course<'_, C> {
                 self.answer(id, row, told, keyed).await
             }
             Taken::Refused(error) => Err(error),
-            Taken::Known => self.join_twin(told, keyed, bytes).await,
+            Taken::Known => self.join_twin(asked, told, keyed, bytes).await,
         }
     }
 
@@ -143,7 +143,13 @@ impl<C: Contract> Course<'_, C> {
 
     /// The request was made before, and has this key: its kept answer word for word, or its job as
     /// it is now.
-    async fn join(&self, keyed: &Keyed, known: Request, bytes: &[u8]) -> Answered {
+    async fn join(
+        &self,
+        asked: Asked<'_>,
+        keyed: &Keyed,
+        known: Request,
+        bytes: &[u8],
+    ) -> Answered {
         let Self { state, contract, .. } = *self;
         let job = known.job.map(|(id, _new)| id);
         if let Some(kept) = known.answer {
@@ -152,7 +158,11 @@ impl<C: Contract> Course<'_, C> {
         }
         let id = job.ok_or(ApiError::KeyInUse)?;
         let row = timeout(state.settings.store_timeout, state.engine.get(id)).await??;
-        if !row.ok_or(ApiError::JobExpired)?.state.is_final() {
+        let job = row.ok_or(ApiError::JobExpired)?.state;
+        if job == queue::State::Cancelled && !C::ANSWERS_CANCELLED {
+            return Box::pin(self.begin(asked, Some(keyed), None, bytes)).await;
+        }
+        if !job.is_final() {
             keyed.join()?;
         }
         let (_same_job, told) = contract.parse(bytes, true)?;
@@ -179,12 +189,18 @@ impl<C: Contract> Course<'_, C> {
     }
 
     /// Somebody was faster with the same key, or with what the body names.
-    async fn join_twin(&self, told: C::Told, keyed: Option<&Keyed>, bytes: &[u8]) -> Answered {
+    async fn join_twin(
+        &self,
+        asked: Asked<'_>,
+        told: C::Told,
+        keyed: Option<&Keyed>,
+        bytes: &[u8],
+    ) -> Answered {
         let Self { state, contract, .. } = *self;
         if let Some(keyed) = keyed
             && let Some(known) = keyed.known(state).await?
         {
-            return self.join(keyed, known, bytes).await;
+            return self.join(asked, keyed, known, bytes).await;
         }
         let earlier = contract.earlier(state, &told).await?.ok_or(ApiError::KeyInUse)?;
         self.again(earlier, told, keyed).await

@@ -40,6 +40,7 @@ impl Contract for Push<'_> {
     const QUEUE: &'static str = ApplyPushBatch::QUEUE;
     const NAMED_BY_BODY: bool = true;
     const BEGINS: bool = true;
+    const ANSWERS_CANCELLED: bool = true;
     type Told = Named;
 
     /// JSON, and said to be (D-19).

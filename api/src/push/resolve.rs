@@ -28,7 +28,8 @@ pub(crate) const RESOLVE: &str = "/api/v1/sync/conflicts/{id}/resolve";
 pub(crate) struct Decision {
     /// `server`, `client` or `merge`.
     resolution: String,
-    /// With `merge`: the content, as the entity's type has it.
+    /// The content, as the entity's type has it: required with `merge`; with `client`, instead of
+    /// what the site had sent.
     #[serde(rename = "clientData")]
     #[schema(value_type = Option<Object>)]
     client_data: Option<Box<RawValue>>,
@@ -111,10 +112,10 @@ fn choice(decision: Decision) -> Result<Choice, ApiError> {
     let invalid = |text: &str| Err(ApiError::Invalid(text.to_owned()));
     match (decision.resolution.as_str(), decision.client_data) {
         ("server", None) => Ok(Choice::Server),
-        ("client", None) => Ok(Choice::Client),
+        ("client", data) => Ok(Choice::Client(data)),
         ("merge", Some(data)) => Ok(Choice::Merge(data)),
         ("merge", None) => invalid("clientData: required of a merge"),
-        ("server" | "client", Some(_)) => invalid("clientData: only a merge has it"),
+        ("server", Some(_)) => invalid("clientData: not of the server's side"),
         _ => invalid("resolution: `server`, `client` or `merge`"),
     }
 }

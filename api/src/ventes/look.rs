@@ -14,7 +14,10 @@ use chrono::{Days, NaiveDate};
 use db::Tx;
 use records::ventes::days::{self, Span};
 use records::ventes::history::{self, Place, Wanted};
-use records::ventes::{Boutique, figures as shop_figures, money, rejections, scope, texts};
+use records::ventes::{
+    Boutique, RejectedSale, figures as shop_figures, money, rejections, scope, texts,
+};
+use serde::Serialize;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -167,20 +170,26 @@ pub(crate) async fn rejected(
         let before = query.parsed("before", texts::WRONG_PLACE, |text| text.parse().ok())?;
         let limit = query.limit(MAX_REJECTED)?;
         let (sales, next) = rejections(tx, shop.id, all.unwrap_or_default(), before, limit).await?;
-        Ok(json!({
-            "success": true,
-            "boutique_id": shop.id,
-            "boutique_nom": shop.nom,
-            "count": sales.len(),
-            "ventes": sales,
-            "suivant": next,
-        }))
+        let (boutique_id, boutique_nom, count) = (shop.id, shop.nom.clone(), sales.len());
+        let (success, ventes, suivant) = (true, sales, next);
+        Ok(Refusals { success, boutique_id, boutique_nom, count, ventes, suivant })
     })
     .await
 }
 
+/// Written as it is: what a terminal sent may hold numbers and texts that no value here can.
+#[derive(Serialize)]
+struct Refusals {
+    success: bool,
+    boutique_id: i64,
+    boutique_nom: String,
+    count: usize,
+    ventes: Vec<RejectedSale>,
+    suivant: Option<i64>,
+}
+
 /// Credentials, limits and the shop, then what `look` finds.
-async fn show<L>(
+async fn show<L, T: Serialize>(
     state: &State,
     peer: Peer,
     headers: &HeaderMap,
@@ -189,14 +198,14 @@ async fn show<L>(
     look: L,
 ) -> Response
 where
-    L: AsyncFnOnce(&Boutique, &Parameters, &mut Tx) -> Result<serde_json::Value, ApiError>,
+    L: AsyncFnOnce(&Boutique, &Parameters, &mut Tx) -> Result<T, ApiError>,
 {
     let (pass, till) = gate::enter_till(state, peer, headers, route).await;
     let answer = async {
         let Till { boutique, .. } = till?;
         let Query(query) = asked.map_err(|wrong| ApiError::Invalid(wrong.body_text()))?;
         let query = Parameters(query);
-        if query.get("boutique_id").is_some_and(|id| id != boutique.id.to_string()) {
+        if gate::names_other(&query.0, "boutique_id", boutique.id) {
             return Err(ApiError::ForeignShop);
         }
         let found = async {

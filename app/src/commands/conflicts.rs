@@ -46,7 +46,7 @@ fn show(conflict: &Conflict, json: bool) -> anyhow::Result<Ended> {
 async fn resolve(db: &Db, wish: &Resolve, json: bool) -> anyhow::Result<Ended> {
     let choice = match (wish.keep, &wish.data) {
         (Some(Side::Server), _) => Choice::Server,
-        (Some(Side::Client), _) => Choice::Client,
+        (Some(Side::Client), _) => Choice::Client(None),
         (None, data) => {
             let text = enqueue::payload(data.as_deref().unwrap_or_default())?;
             match RawValue::from_string(text) {

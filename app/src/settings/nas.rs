@@ -1,7 +1,6 @@
 //! The file server of source 001.
 
 use super::reader::Reader;
-use super::rules::is_plain;
 use super::seconds;
 use chrono_tz::Tz;
 use jobs::connectors::nas::{self, Window};
@@ -121,10 +120,12 @@ fn host(text: &str) -> Result<Option<String>, String> {
     optional(text, fine, "a host name or an address, without user, port and brackets")
 }
 
+/// `^[a-z_][a-z0-9_-]{0,31}$`: what every system takes for a user's name (S-23).
 fn user(text: &str) -> Result<Option<String>, String> {
-    let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    let fine = is_plain(text.strip_suffix('$').unwrap_or(text)) && starts;
-    optional(text, fine, "a user name of letters, digits and . _ -")
+    let is_start = |c: char| c.is_ascii_lowercase() || c == '_';
+    let is_inner = |c: char| is_start(c) || c.is_ascii_digit() || c == '-';
+    let fine = text.len() <= 32 && text.starts_with(is_start) && text.chars().all(is_inner);
+    optional(text, fine, "1 to 32 small letters, digits, _ and -, a letter or _ first")
 }
 
 fn path(text: &str) -> Result<Option<String>, String> {
@@ -184,8 +185,15 @@ mod tests {
         {
             assert!(host(bad).is_err(), "{bad}");
         }
-        for bad in ["-l", "a b", "a@b", "a\nUser root", "a:b", ""] {
-            assert!(user(bad).is_err() || bad.is_empty(), "{bad}");
+        for good in ["relais", "_", "_nas-2", "nastest", "a".repeat(32).as_str()] {
+            assert_eq!(user(good), Ok(Some(good.to_owned())));
+        }
+        assert_eq!(user(""), Ok(None));
+        for bad in ["-l", "a b", "a@b", "a\nUser root", "a\n", "a:b", "a.b", " a", "é"]
+            .into_iter()
+            .chain(["Relais", "relaiS", "1relais", "relais$", "$", "a".repeat(33).as_str()])
+        {
+            assert!(user(bad).is_err(), "{bad}");
         }
         for bad in ["x", "-x", "/a/../b", "/a\nb"] {
             assert!(path(bad).is_err(), "{bad}");

@@ -6,6 +6,11 @@ use unicode_normalization::UnicodeNormalization;
 pub const MAX_NAME: usize = 255;
 /// Characters of an extension that is kept.
 const MAX_EXTENSION: usize = 16;
+/// The product's own files at the destination begin so, as the one that a try of the connection
+/// sends.
+const OURS: &str = ".relais-";
+/// The folder for parts of files there.
+const PARTS: &str = ".rsync-partial";
 
 /// A name at the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +29,17 @@ impl NasName {
     /// What the second document of that name is called (C-24).
     #[must_use]
     pub fn with_id(&self, id: i64) -> Self {
+        self.behind(&format!("{id}_"))
+    }
+
+    /// Whether the product writes there under that name: a document would be overwritten, or be in
+    /// the way.
+    fn is_ours(&self) -> bool {
+        self.folded.starts_with(OURS) || self.folded == PARTS
+    }
+
+    fn behind(&self, prefix: &str) -> Self {
         let mut name = self.name.as_str();
-        let prefix = format!("{id}_");
         // The end is kept: that is where the extension is.
         while prefix.len() + name.len() > MAX_NAME {
             let first = name.chars().next().map_or(1, char::len_utf8);
@@ -35,10 +49,12 @@ impl NasName {
     }
 }
 
-/// The destination is flat (R-001-33): the last part of the stored path.
+/// The destination is flat (R-001-33): the last part of the stored path. One of the product's own
+/// names is as good as taken, and becomes another (C-24).
 pub fn nas_name(stored: &str) -> NasName {
     let name = stored.rsplit('/').next().unwrap_or(stored);
-    NasName::of(name.nfc().collect())
+    let name = NasName::of(name.nfc().collect());
+    if name.is_ours() { name.behind("_") } else { name }
 }
 
 /// What a user calls a document, composed (NFC); the error says what is wrong.
@@ -113,6 +129,31 @@ mod tests {
         assert_eq!(nas_name("A.pdf").with_id(42).name, "42_A.pdf");
         let long = nas_name(&format!("{}.pdf", "é".repeat(125))).with_id(42).name;
         assert!(long.len() <= 255 && long.starts_with("42_é") && long.ends_with("é.pdf"));
+    }
+
+    /// C-24.
+    #[test]
+    fn a_document_never_has_a_name_that_the_product_writes_at_the_destination() {
+        let table = [
+            (".relais-probe", "_.relais-probe"),
+            ("2024/.Relais-PROBE", "_.Relais-PROBE"),
+            (".relais-", "_.relais-"),
+            (".RSYNC-partial", "_.RSYNC-partial"),
+            // Theirs.
+            (".relais", ".relais"),
+            ("relais-probe", "relais-probe"),
+            (".relais-x/a.pdf", "a.pdf"),
+            (".rsync-partial.pdf", ".rsync-partial.pdf"),
+        ];
+        for (stored, expected) in table {
+            let name = nas_name(stored);
+            assert_eq!(name.name, expected, "{stored}");
+            assert_eq!(name.folded, expected.to_lowercase(), "{stored}");
+        }
+        // The second one of that name is no longer ours either.
+        assert_eq!(nas_name("b/.relais-probe").with_id(42).name, "42__.relais-probe");
+        let long = nas_name(&format!(".relais-{}", "a".repeat(247))).name;
+        assert!(long.len() == 255 && long.starts_with("_relais-"), "{long}");
     }
 
     /// S-22.

@@ -125,6 +125,18 @@ pub async fn mark_synced_in(tx: &mut Tx, sent: &[Sent]) -> Result<Vec<i64>, Erro
     tx.rows(&MARK, values).await?.iter().map(|row| row.get("id")).collect()
 }
 
+/// Nobody knows any more whether the NAS has these: they are pending again.
+pub async fn doubt_in(tx: &mut Tx, ids: &[i64]) -> Result<(), Error> {
+    static DOUBT: Sql = Sql::both(
+        "UPDATE documents SET synced_to_nas = FALSE, synced_at = NULL \
+         WHERE id = ANY($1) AND synced_to_nas",
+    );
+    if ids.is_empty() {
+        return Ok(());
+    }
+    tx.execute(&DOUBT, args![ids.to_vec()]).await.map(drop)
+}
+
 /// Notes that a document was asked for by itself, if `viewer` sees it; returns whether.
 pub async fn request_in(tx: &mut Tx, id: i64, viewer: &Viewer) -> Result<bool, Error> {
     static REQUEST: Sql = Sql::both(

@@ -20,7 +20,8 @@ const TRIES: u32 = 5;
 #[derive(Debug, Clone)]
 pub enum Choice {
     Server,
-    Client,
+    /// As the site had sent it, or with other content, to be read as the entity's type has it (C-31).
+    Client(Option<Box<RawValue>>),
     /// A third content, to be read as the entity's type has it.
     Merge(Box<RawValue>),
 }
@@ -29,7 +30,7 @@ impl Choice {
     fn word(&self) -> &'static str {
         match self {
             Self::Server => "server",
-            Self::Client => "client",
+            Self::Client(_) => "client",
             Self::Merge(_) => "merge",
         }
     }
@@ -63,6 +64,13 @@ pub struct Decided<'a> {
     pub if_match: Option<&'a [&'a str]>,
     pub by: &'a str,
     pub at: DateTime<Utc>,
+}
+
+impl Decided<'_> {
+    /// Whether the conflict is another one than the decision is about.
+    fn has_moved(&self, conflict: &Conflict) -> bool {
+        self.if_match.is_some_and(|tags| !tags.contains(&conflict.tag().as_str()))
+    }
 }
 
 /// What ends an attempt without an answer.
@@ -122,13 +130,13 @@ async fn attempt(tx: &mut Tx, decided: &Decided<'_>) -> Result<Resolved, Stop> {
     }
     let Some(seen) = conflicts::look(tx, site, id).await? else { return Ok(Resolved::NotFound) };
     if !seen.is_open() {
-        return Ok(ended(seen, choice));
+        return Ok(ended(seen, decided));
     }
     let kind = seen.entity;
     let wish = match choice {
         Choice::Server => None,
-        Choice::Client => Some(client_side(&seen)?),
-        Choice::Merge(raw) => match data_of(kind, raw) {
+        Choice::Client(None) => Some(client_side(&seen)?),
+        Choice::Client(Some(raw)) | Choice::Merge(raw) => match data_of(kind, raw) {
             Ok(content) => Some(Some(content)),
             Err(errors) => return Ok(Resolved::Failed(errors)),
         },
@@ -139,13 +147,13 @@ async fn attempt(tx: &mut Tx, decided: &Decided<'_>) -> Result<Resolved, Stop> {
     let mut chunk = Chunk::load(tx, seen.site_id, &[&item]).await?;
     let locked = conflicts::lock(tx, site, id).await?.ok_or(Stop::Again)?;
     if !locked.is_open() {
-        return Ok(ended(locked, choice));
+        return Ok(ended(locked, decided));
     }
     if locked.seen != seen.seen {
         return Err(Stop::Again);
     }
     let conflict = locked.with_server(chunk.row(&item));
-    if decided.if_match.is_some_and(|tags| !tags.contains(&conflict.tag().as_str())) {
+    if decided.has_moved(&conflict) {
         return Ok(Resolved::Moved(conflict));
     }
     let Some(content) = wish else {
@@ -166,16 +174,20 @@ async fn attempt(tx: &mut Tx, decided: &Decided<'_>) -> Result<Resolved, Stop> {
         }
     };
     let merged = match choice {
-        Choice::Merge(_) => content.map(|content| content.json()),
+        Choice::Client(Some(_)) | Choice::Merge(_) => content.map(|content| content.json()),
         _ => None,
     };
     Ok(Resolved::Done(close(tx, decided, conflict, merged, rev).await?))
 }
 
 /// The answer about one that was decided before.
-fn ended(conflict: Conflict, choice: &Choice) -> Resolved {
-    match is_same(&conflict, choice) {
+fn ended(conflict: Conflict, decided: &Decided<'_>) -> Resolved {
+    match is_same(&conflict, decided.choice) {
         true => Resolved::Done(conflict),
+        // A later push settled it: the row moved, and whoever asked to be told is.
+        false if conflict.status == "superseded" && decided.has_moved(&conflict) => {
+            Resolved::Moved(conflict)
+        }
         false => Resolved::Already(conflict),
     }
 }
@@ -222,10 +234,11 @@ fn is_same(conflict: &Conflict, choice: &Choice) -> bool {
         return false;
     }
     match choice {
-        Choice::Merge(raw) => {
+        Choice::Client(Some(raw)) | Choice::Merge(raw) => {
             let content = data_of(conflict.entity, raw).ok().map(|content| content.json());
             content.is_some() && content == conflict.resolved_version
         }
-        _ => true,
+        Choice::Client(None) => conflict.resolved_version.is_none(),
+        Choice::Server => true,
     }
 }

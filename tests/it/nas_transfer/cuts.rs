@@ -1,6 +1,7 @@
 //! Processes that are killed, told to stop, or cut off in the middle of a document.
 
 use super::{Rig, content, literal, until};
+use db::{Sql, args};
 use jobs::kinds::TransferToNas;
 use queue::{Act, Actor, State};
 use std::path::Path;
@@ -152,4 +153,18 @@ async fn a_file_that_changes_meanwhile_is_not_marked() {
     std::fs::write(rig.uploads.join("large.bin"), content(1, SIZE)).unwrap();
     assert_eq!(rig.run().await.synced, 1, "{}", rig.logs());
     rig.assert_marks_are_true(&[id]).await;
+}
+
+/// I-25: one that was there, and changed while it was sent once more, is not known to be there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_while_it_is_sent_again_is_marked_no_longer() {
+    static MARK: Sql = Sql::both("UPDATE documents SET synced_to_nas = TRUE, synced_at = $1");
+    let rig = Rig::start(Access::Plain, &[CAP]).await;
+    let (id, job, _) = in_the_middle(&rig).await;
+    let before = chrono::Utc::now() - chrono::TimeDelta::hours(1);
+    rig.db.execute(&MARK, args![before]).await.unwrap();
+    std::fs::write(rig.uploads.join("large.bin"), content(2, 1_000)).unwrap();
+    assert_eq!(rig.report(job).await.failed, 1, "{}", rig.logs());
+    let document = rig.get(id).await;
+    assert!(!document.synced_to_nas && document.synced_at.is_none());
 }

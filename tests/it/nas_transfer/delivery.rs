@@ -188,4 +188,12 @@ async fn a_file_that_is_not_the_recorded_one_is_not_marked() {
     assert_eq!((report.synced, report.failed), (1, 1), "{}", rig.logs());
     assert_eq!(report.errors, [format!("Document {}: Fichier source modifié", ids[0])]);
     assert!(!rig.get(ids[0]).await.synced_to_nas);
+    assert!(!rig.on_nas("a").exists(), "it was not even sent");
+    // Nor does it take the place of the real one over there.
+    std::fs::write(rig.uploads.join("b"), content(3, 500)).unwrap();
+    let report = rig.report(rig.put_single(ids[1]).await).await;
+    assert_eq!(report.errors, [format!("Document {}: Fichier source modifié", ids[1])]);
+    assert_eq!(std::fs::read(rig.on_nas("b")).unwrap(), content(2, 500));
+    assert!(rig.get(ids[1]).await.synced_to_nas);
+    rig.assert_marks_are_true(&ids).await;
 }

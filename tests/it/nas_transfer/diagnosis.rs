@@ -109,7 +109,19 @@ async fn each_trouble_has_its_own_code_and_none_takes_longer_than_allowed() {
         ("no_rsync", prefix, with(&|s| s.key_file.clone_from(&bare)), good.clone()),
         ("noisy_shell", prefix, with(&|s| s.key_file.clone_from(&noisy)), good.clone()),
         ("missing_path", prefix, with(&|s| s.path = some("/nonexistent/folder")), good.clone()),
-        ("local", prefix, with(&|s| s.rsync = "/nonexistent/rsync".to_owned()), good.clone()),
+        // What is missing is named, without its folder.
+        (
+            "local",
+            "Échec de connexion : rsync: No such file or directory (os error 2)",
+            with(&|s| s.rsync = "/nonexistent/rsync".to_owned()),
+            good.clone(),
+        ),
+        (
+            "local",
+            "Échec de connexion : ssh: No such file or directory (os error 2)",
+            with(&|s| s.ssh = "/nonexistent/ssh".to_owned()),
+            good.clone(),
+        ),
     ];
     if is_root() {
         let path = Some(locked.display().to_string());

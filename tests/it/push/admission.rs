@@ -53,6 +53,11 @@ pub(super) async fn only_a_site_s_own_key_may_push(deployment: Deployment) {
     let mut foreign = body.clone();
     foreign["site_id"] = json!(id + 1);
     assert_eq!(site.post(&foreign).await.status, 403);
+    let url = site.app.url(0, &format!("{}?site_id={}", super::PUSH, id + 1));
+    let request = site.app.http().post(url).header("X-API-Key", &site.key);
+    let request = request.header("Content-Type", "application/json");
+    let status = request.body(body.to_string()).send().await.unwrap().status();
+    assert_eq!(status.as_u16(), 403, "the query's site");
     assert_eq!(site.count(&BATCHES).await, 0, "what was refused left nothing");
     let mut own = body;
     own["site_id"] = json!(id);

@@ -1,6 +1,7 @@
 //! Two sides have changed: who wins, and that the other side is kept.
 
 use super::{Site, based, closed, conflict_of, delete, line, outcomes, ticket};
+use crate::sales::read;
 use serde_json::{Value, json};
 use tests::stores::Deployment;
 use uuid::Uuid;
@@ -168,5 +169,16 @@ pub(super) async fn a_conflict_is_superseded_by_a_later_push(deployment: Deploym
     let path = format!("/api/v1/sync/conflicts/{}", conflict_of(&missing));
     let conflict = site.get(&path).await.json();
     assert_eq!((&conflict["status"], &conflict["result_rev"]), (&json!("superseded"), &json!(1)));
+    // D-44: whoever decides about what it was before is shown what it is now.
+    let decide = async |tag: Option<&str>| {
+        let url = site.app.url(0, &format!("{path}/resolve"));
+        let request = site.app.http().post(url).header("X-API-Key", &site.key);
+        let request = request.header("Content-Type", "application/json");
+        let request = tag.into_iter().fold(request, |request, tag| request.header("If-Match", tag));
+        read(request.body(r#"{"resolution":"client"}"#).send().await.unwrap()).await
+    };
+    let moved = decide(Some("\"0\"")).await;
+    assert_eq!((moved.status, &moved.json()["conflict"]["status"]), (412, &json!("superseded")));
+    assert_eq!(decide(None).await.status, 409);
     site.close().await;
 }

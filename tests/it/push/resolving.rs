@@ -86,6 +86,29 @@ pub(super) async fn a_person_decides_once(deployment: Deployment) {
     site.close().await;
 }
 
+/// C-31: the client's side, with other content than it had sent.
+pub(super) async fn the_clients_side_may_bring_its_content(deployment: Deployment) {
+    let site = Site::open(deployment).await;
+    let a = Uuid::now_v7();
+    let id = missing(&site, a, "1").await;
+    let with = |quantity: &str| json!({"resolution": "client", "clientData": line(a, 1, None, quantity)["data"]});
+    let mut wrong = with("2");
+    wrong["clientData"]["quantite"] = json!("-1");
+    assert_eq!(decide(&site, &id, None, &wrong).await.status, 422);
+    let done = decide(&site, &id, None, &with("2")).await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    let shown = done.json();
+    assert_eq!(
+        (&shown["resolution"], &shown["merged"]["quantite"], &shown["result_rev"]),
+        (&json!("client"), &json!("2"), &json!(1))
+    );
+    assert_eq!(decide(&site, &id, None, &with("2")).await.json(), shown);
+    for other in [with("3"), json!({"resolution": "client"})] {
+        assert_eq!(decide(&site, &id, None, &other).await.status, 409, "{other}");
+    }
+    site.close().await;
+}
+
 /// D-44: 412 with the conflict as it is now.
 pub(super) async fn a_decision_about_something_else_is_refused(deployment: Deployment) {
     let site = Site::open(deployment).await;

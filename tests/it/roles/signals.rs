@@ -28,6 +28,28 @@ pub(super) async fn idle_roles_stop_within_a_second(stores: Stores) {
     }
 }
 
+/// C9, C-23: who waits while the API stops is told where the job is, and is not cut off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_api_answers_who_waits() {
+    if !Deployment::Embedded.is_chosen() {
+        return;
+    }
+    let mut app =
+        TestApp::on(Deployment::Embedded.fresh().await, &[("RELAIS_API_WAIT_SECONDS", "20")]);
+    app.seed(&shop()).await;
+    app.start_api().await;
+    let answer = post_behind(&app, &sales("A", 1));
+    static PUT: Sql = Sql::both("SELECT id FROM jobs");
+    let db = app.stores.db().await;
+    until("it is a job", async || db.read_one(&PUT, args![]).await.unwrap().is_some()).await;
+    let start = Instant::now();
+    app.apis[0].terminate();
+    assert_eq!(answer.await.unwrap(), Some(202));
+    let status = app.apis[0].wait(PATIENCE).await.expect("it ends");
+    assert_eq!(status.code(), Some(0), "{}", app.apis[0].log());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopping_worker_finishes_its_batch_and_a_second_signal_ends_it_soon() {
     if !Deployment::Postgres.is_chosen() {

@@ -3,7 +3,7 @@
 use super::{get, header, send};
 use crate::sales::{Case, outcomes, sale};
 use crate::ventes::{Shop, sales, stock};
-use queue::{Claim, Outcome};
+use queue::{Act, Actor, Claim, Outcome, State};
 use serde_json::json;
 use std::time::Duration;
 use tests::app::{Answer, TestApp};
@@ -102,6 +102,57 @@ pub(super) async fn a_key_protects_sales_without_numbers(deployment: Deployment)
         }
     }
     assert_eq!((numbers.len(), sales(&case.db, &case.shop).await), (2, 2), "{numbers:?}");
+    case.close().await;
+}
+
+/// D-11: somebody cancelled it, and there is no answer to keep: sent again it is a new request.
+pub(super) async fn a_cancelled_batch_is_taken_in_anew(deployment: Deployment) {
+    let mut app = TestApp::on(deployment.fresh().await, &[]);
+    app.start_api().await;
+    let (db, engine) = (app.stores.db().await, app.stores.engine().await);
+    let shop = Shop::open(&db).await;
+    let serial = format!("s{}-1", shop.id);
+    let one = [sale("V-1", &format!(r#""article_id":{}"#, shop.a))];
+    async fn put(app: &TestApp, serial: &str, prefer: &str, one: &[String]) -> Answer {
+        send(app, serial, &[("Idempotency-Key", "lot-annule"), ("Prefer", prefer)], one).await
+    }
+    let first = put(&app, &serial, "wait=0", &one).await;
+    assert_eq!(first.status, 202, "{}", first.text);
+    let place = header(&first, "location").unwrap().to_owned();
+    let job: uuid::Uuid = place.rsplit('/').next().unwrap().parse().unwrap();
+    let by = Actor { principal: "test".to_owned(), reason: None };
+    engine.act(&[job], Act::Cancel, &by).await.unwrap();
+    assert_eq!(engine.get(job).await.unwrap().unwrap().state, State::Cancelled);
+    let both = futures::future::join_all([
+        put(&app, &serial, "wait=0", &one),
+        put(&app, &serial, "wait=0", &one),
+    ])
+    .await;
+    for answer in &both {
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        assert_ne!(header(answer, "location"), Some(place.as_str()), "another job");
+        assert_eq!(header(answer, "location"), header(&both[0], "location"));
+    }
+    app.start_worker();
+    let done = put(&app, &serial, "wait=20", &one).await;
+    assert_eq!(done.status, 201, "{}", done.text);
+    let last = put(&app, &serial, "", &one).await;
+    assert_eq!((last.status, &last.text, replayed(&last)), (201, &done.text, true));
+    assert_eq!((sales(&db, &shop).await, stock(&db, shop.a).await), (1, 9));
+    db.close().await;
+}
+
+/// D-11: of many that come at once, only those that joined are told that they did.
+pub(super) async fn the_first_of_twins_is_no_replay(deployment: Deployment) {
+    let case = Case::open(deployment).await;
+    let line = format!(r#""article_id":{}"#, case.shop.a);
+    for round in 0..5 {
+        let (key, one) = (format!("jumeaux-{round}"), [sale(&format!("J-{round}"), &line)]);
+        let all = (0..6).map(|_| case.keyed(&key, "wait=20", &one));
+        let all = futures::future::join_all(all).await;
+        assert!(all.iter().all(|answer| (answer.status, &answer.text) == (201, &all[0].text)));
+        assert_eq!(all.iter().filter(|answer| !replayed(answer)).count(), 1);
+    }
     case.close().await;
 }
 

@@ -155,6 +155,26 @@ pub(super) async fn the_figures_are_of_the_shops_day_and_month(deployment: Deplo
     case.close().await;
 }
 
+/// D-15, D-60: what no number and no text here can hold is shown as it was sent.
+pub(super) async fn what_was_refused_is_shown_as_it_was_sent(deployment: Deployment) {
+    let case = Case::open(deployment).await;
+    let sales = [
+        r#"{"numero_facture":"R-1","lignes":[{"article_id":1,"prix_unitaire":1e400}]}"#,
+        r#"{"numero_facture":"R-2","commentaire":1e999,"lignes":[{"article_id":1}]}"#,
+        r#"{"numero_facture":"R-3","commentaire":"\udfff","lignes":[{"article_id":1}]}"#,
+        r#"{"numero_facture":"R\ud800","lignes":[{"article_id":1}]}"#,
+    ];
+    for sale in sales {
+        let answer = send(case.app, &case.serial(1), &[], &[sale.to_owned()]).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        assert_eq!(answer.json()["statistiques"]["erreurs"], 1);
+    }
+    let listed = get(case.app, &case.serial(1), REJECTED).await;
+    assert_eq!(listed.status, 200, "{}", listed.text);
+    assert!(sales.iter().all(|sale| listed.text.contains(sale)), "{}", listed.text);
+    case.close().await;
+}
+
 /// D-15: whole, with reason, newest first; gone from the list once it succeeded.
 pub(super) async fn refused_sales_are_listed_until_they_succeed(deployment: Deployment) {
     static RESTOCK: Sql = Sql::both(
@@ -212,7 +232,9 @@ pub(super) async fn nobody_looks_into_another_shop(deployment: Deployment) {
             assert!(own.headers.contains_key("x-ratelimit-limit"), "{path}");
             let foreign = format!("{path}?boutique_id={}", other.shop.id);
             let missing = format!("{path}?boutique_id=999999999999");
-            for asked in [foreign, missing, format!("{path}?boutique_id=x")] {
+            let second =
+                format!("{path}?boutique_id={}&boutique_id={}", case.shop.id, other.shop.id);
+            for asked in [foreign, missing, second, format!("{path}?boutique_id=x")] {
                 let refused = get(case.app, &case.serial(1), &asked).await;
                 assert_eq!(
                     (refused.status, &refused.json()["code"]),

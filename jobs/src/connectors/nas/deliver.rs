@@ -47,6 +47,8 @@ pub enum Outcome {
     },
     /// The file changed meanwhile: nobody knows what was sent.
     Changed,
+    /// The file is not the one on record: nothing was sent.
+    Unknown,
     /// It is not there, for this reason.
     Missing(String),
 }
@@ -78,12 +80,13 @@ impl Session {
         meter: &Meter,
     ) -> Result<Delivery, Error> {
         let over = Over(Arc::default());
-        // Files are read while they are sent: the page cache has them then.
         let digests = tokio::task::spawn_blocking({
             let (stage, over) = (Arc::clone(stage), Arc::clone(&over.0));
             move || stage.digests(&over)
         });
-        let all: Vec<&Staged> = stage.files.iter().collect();
+        // Before anything is sent: what is over there may be all that is left of the real one.
+        let digests = digests.await.map_err(local)?;
+        let all = stage.as_recorded(&digests);
         let (mut there, mut sent) = (HashSet::new(), None);
         if !all.is_empty() {
             let ended = self.send(stage, &all, single, meter).await?;
@@ -98,9 +101,11 @@ impl Session {
         if let Some(error) = error.clone().filter(|_| there.is_empty()) {
             return Err(error);
         }
-        let digests = digests.await.map_err(local)?;
         let said = sent.map(|sent| sent.stderr).unwrap_or_default();
-        let outcomes = all.iter().zip(digests).map(|(file, digest)| {
+        let outcomes = stage.files.iter().zip(digests).map(|(file, digest)| {
+            if !file.is_recorded(digest.as_deref()) {
+                return (file.source.id, Outcome::Unknown);
+            }
             let is_there = there.contains(&file.source.name);
             (file.source.id, self.outcome(stage, file, digest, is_there, &said))
         });

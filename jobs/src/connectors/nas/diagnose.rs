@@ -63,7 +63,7 @@ impl Session {
     async fn stage_text(&self, name: &str, text: String) -> Result<Arc<super::Stage>, Error> {
         let folder = self.dir.folder();
         self.dir.write(&folder.join(name), text.as_bytes()).map_err(super::session::local)?;
-        let source = Source { id: 0, stored: name.to_owned(), name: name.to_owned() };
+        let source = Source { id: 0, stored: name.to_owned(), name: name.to_owned(), sha256: None };
         self.stage_from(folder.to_owned(), vec![source]).await
     }
 }

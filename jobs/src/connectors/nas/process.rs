@@ -77,9 +77,10 @@ pub(super) async fn kept(mut from: impl AsyncRead + Unpin) -> String {
 }
 
 impl Error {
-    fn local(program: &str, error: &std::io::Error) -> Self {
+    /// A program that does not start, named as it would name itself: `ssh: No such file …`.
+    pub(super) fn local(program: &str, error: &std::io::Error) -> Self {
         // The program's folder is nobody's business.
         let name = program.rsplit('/').next().unwrap_or(program);
-        Self::new(Code::Local, format!("{name} : {error}"))
+        Self::new(Code::Local, format!("{name}: {error}"))
     }
 }

@@ -96,9 +96,10 @@ impl Session {
         dir.write(&dir.known_hosts(), known.as_bytes()).map_err(local)?;
         let config = argv::ssh_config(nas, &target, &dir);
         dir.write(&dir.config(), config.as_bytes()).map_err(local)?;
-        let mut command = group.command(&nas.settings().ssh);
+        let ssh = &nas.settings().ssh;
+        let mut command = group.command(ssh);
         command.args(argv::master(&dir, connect)).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut master = command.spawn().map_err(local)?;
+        let mut master = command.spawn().map_err(|error| Error::local(ssh, &error))?;
         let errors = tokio::spawn(process::kept(master.stderr.take().expect("it was piped")));
         let mut session = Self {
             nas: Arc::clone(nas),

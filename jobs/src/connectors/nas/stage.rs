@@ -24,6 +24,8 @@ pub struct Source {
     pub stored: String,
     /// Its name on the server.
     pub name: String,
+    /// The content that is on record, if one is: no other may take its place over there.
+    pub sha256: Option<String>,
 }
 
 /// A document that can be sent.
@@ -34,6 +36,16 @@ pub(super) struct Staged {
     /// Whether the file is linked, not copied: then it may still change.
     is_linked: bool,
     identity: Identity,
+}
+
+impl Staged {
+    /// Whether this content is the one on record; what cannot be read is told of elsewhere.
+    pub(super) fn is_recorded(&self, digest: Option<&str>) -> bool {
+        match (&self.source.sha256, digest) {
+            (Some(recorded), Some(found)) => recorded == found,
+            _ => true,
+        }
+    }
 }
 
 /// What changes when a file does.
@@ -107,6 +119,14 @@ impl Stage {
     pub(super) fn digests(&self, over: &AtomicBool) -> Vec<Option<String>> {
         let digest = |file: &Staged| digest(&self.dir.join(&file.source.name), over).ok();
         self.files.iter().map(digest).collect()
+    }
+
+    /// The files that hold what is on record.
+    pub(super) fn as_recorded(&self, digests: &[Option<String>]) -> Vec<&Staged> {
+        let all = self.files.iter().zip(digests);
+        all.filter(|(file, digest)| file.is_recorded(digest.as_deref()))
+            .map(|(file, _)| file)
+            .collect()
     }
 
     /// Whether the file is still the one that was opened.

@@ -257,6 +257,7 @@ impl<'a> Run<'a> {
             id: document.id,
             stored: document.nom_stocke.clone(),
             name: document.nom_nas.clone(),
+            sha256: document.sha256.clone(),
         });
         let stage = match session.stage(sources.collect()).await {
             Ok(stage) => stage,

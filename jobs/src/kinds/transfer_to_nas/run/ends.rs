@@ -27,14 +27,23 @@ impl Run<'_> {
     ) -> Result<(), Failure> {
         let mut sent = Vec::new();
         let mut bad: Vec<(i64, String)> = Vec::new();
+        // What an earlier run proved may have been overwritten with something else.
+        let mut doubted: Vec<i64> = Vec::new();
         bad.extend(stage.refused.iter().map(|(id, why)| (*id, (*why).to_owned())));
         let is_held = delivery.error.is_some();
         for (id, outcome) in delivery.outcomes {
+            let is_doubted = match &outcome {
+                Outcome::Changed => true,
+                Outcome::Missing(_) => !is_held,
+                Outcome::There { .. } | Outcome::Unknown => false,
+            };
+            doubted.extend(is_doubted.then_some(id));
             match outcome {
                 Outcome::There { sha256, size } => {
                     let taille = i64::try_from(size).unwrap_or(i64::MAX);
                     sent.push(Sent { id, sha256, taille });
                 }
+                Outcome::Unknown => bad.push((id, CHANGED.to_owned())),
                 Outcome::Changed if !batch.own.contains(&id) || books.try_again(id) => {}
                 Outcome::Changed => bad.push((id, CHANGED.to_owned())),
                 // It shares the fate of the rest.
@@ -49,11 +58,11 @@ impl Run<'_> {
         let marked = documents::mark_synced_in(&mut tx, &sent).await?;
         let marked: HashSet<i64> = marked.into_iter().collect();
         // The record knows another file under that id by now.
-        bad.extend(
-            sent.iter()
-                .filter(|one| !marked.contains(&one.id))
-                .map(|one| (one.id, CHANGED.to_owned())),
-        );
+        let others = sent.iter().map(|one| one.id).filter(|id| !marked.contains(id));
+        let others: Vec<i64> = others.collect();
+        bad.extend(others.iter().map(|id| (*id, CHANGED.to_owned())));
+        doubted.extend(others);
+        documents::doubt_in(&mut tx, &doubted).await?;
         let failed: Vec<i64> = bad.iter().map(|(id, _)| *id).collect();
         documents::answer_in(&mut tx, &failed).await?;
         marked.iter().filter(|id| batch.own.contains(id)).for_each(|id| books.settle(*id, Ok(())));
