@@ -66,8 +66,15 @@ fn docs() -> anyhow::Result<()> {
     run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
+/// Most tests wait for processes, timers and disks: one more at a time than there are cores.
 fn tests() -> anyhow::Result<()> {
-    run(cargo().args(["test", "--workspace", "--locked"]))
+    let mut test = cargo();
+    test.args(["test", "--workspace", "--locked"]);
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        test.env("RUST_TEST_THREADS", (cores + 1).to_string());
+    }
+    run(&mut test)
 }
 
 /// Modules that a macro declares: `cargo fmt` does not see them.
