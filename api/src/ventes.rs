@@ -15,7 +15,9 @@ use axum::{Extension, Json};
 use jobs::Job;
 use jobs::kinds::ApplySalesBatch;
 use queue::{JobRow, NewJob};
-use records::ventes::{Batch, BatchError, answer};
+use records::ventes::answer::{self, SyncAnswer};
+use records::ventes::{Batch, BatchError};
+use serde::Deserialize;
 use uuid::Uuid;
 
 pub(crate) mod look;
@@ -115,7 +117,8 @@ impl Contract for Sync {
         };
         let result =
             serde_json::from_str(result).map_err(|error| ApiError::Internal(Some(error.into())))?;
-        let body = answer::completed(&self.till.boutique, &self.till.terminal.nom, result);
+        let Till { terminal, boutique } = &self.till;
+        let body = answer::completed((boutique.id, &boutique.nom), &terminal.nom, result);
         Ok((StatusCode::CREATED, Json(body)).into_response())
     }
 
@@ -137,6 +140,24 @@ impl Contract for Sync {
     fn delivers_in(&self) -> Option<String> {
         Some(ApplySalesBatch::lane_of(self.till.boutique.id))
     }
+}
+
+/// What a sales job that is done has to answer, as the route would have had it (D-10); `None` for
+/// any other job.
+pub(crate) fn response_of(row: &JobRow) -> Option<SyncAnswer> {
+    /// Of its payload.
+    #[derive(Deserialize)]
+    struct Sender {
+        boutique_id: i64,
+        boutique: String,
+        terminal: String,
+    }
+    if row.kind != ApplySalesBatch::KIND || row.state != queue::State::Done {
+        return None;
+    }
+    let result = serde_json::from_str(row.result.as_deref()?).ok()?;
+    let Sender { boutique_id, boutique, terminal } = serde_json::from_str(&row.payload).ok()?;
+    Some(answer::completed((boutique_id, &boutique), &terminal, result))
 }
 
 /// The seed's own clients send none or `text/plain` (D-19); anything else is a mistake.

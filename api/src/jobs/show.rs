@@ -3,10 +3,10 @@
 
 use super::operation::Operation;
 use super::{PathText, visible};
-use crate::State;
 use crate::error::ApiError;
 use crate::prefer::Prefer;
 use crate::server::Peer;
+use crate::{State, ventes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State as FromState};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -67,7 +67,10 @@ pub(crate) async fn show(
 }
 
 /// The job with what is kept beside its row.
-pub(crate) async fn operation(state: &State, row: JobRow) -> Result<Operation, ApiError> {
+pub(crate) async fn operation(state: &State, mut row: JobRow) -> Result<Operation, ApiError> {
+    if let Some(answer) = ventes::response_of(&row) {
+        row.result = serde_json::to_string(&answer).ok();
+    }
     let id = row.id;
     let beside = async {
         let attributes = state.engine.attributes(id).await?;

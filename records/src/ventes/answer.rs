@@ -47,8 +47,8 @@ pub struct SaleError {
     pub reessayable: bool,
 }
 
-/// The 201: every sale of the request is in exactly one of the two lists.
-pub fn completed(shop: &Boutique, terminal: &str, result: BatchResult) -> SyncAnswer {
+/// The 201: every sale of the request is in exactly one of the two lists. Shop: its id and name.
+pub fn completed(shop: (i64, &str), terminal: &str, result: BatchResult) -> SyncAnswer {
     let total = result.ventes.len();
     let mut created = Vec::new();
     let mut errors = Vec::new();
@@ -68,8 +68,8 @@ pub fn completed(shop: &Boutique, terminal: &str, result: BatchResult) -> SyncAn
     SyncAnswer {
         success: !created.is_empty(),
         message: texts::synchronised(created.len()),
-        boutique_id: shop.id,
-        boutique_nom: shop.nom.clone(),
+        boutique_id: shop.0,
+        boutique_nom: shop.1.to_owned(),
         terminal: terminal.to_owned(),
         statistiques: Statistics {
             total_envoyees: total,

@@ -98,6 +98,8 @@ async fn refusals(desk: &Desk) {
     for (headers, body, status, code) in cases {
         desk.compare(ANSWERS, &desk.send(PATH, headers, body).await, *status, code);
     }
+    let foreign = desk.send(&format!("{PATH}?boutique_id=999"), &[serial], SALE).await;
+    desk.compare(ANSWERS, &foreign, 403, "BOUTIQUE_MISMATCH");
     let mut slow = TcpStream::connect(desk.app.address(0)).await.unwrap();
     let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nX-Device-Serial: {SERIAL}\r\n");
     slow.write_all(format!("{head}Content-Length: 99\r\n\r\n[").as_bytes()).await.unwrap();

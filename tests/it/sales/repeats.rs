@@ -4,6 +4,7 @@ use super::{Case, PATH, RELEASE_AFTER, outcomes, post, sale};
 use crate::ventes::{sales, stock};
 use chrono::{DateTime, Utc};
 use db::{Sql, args};
+use serde_json::json;
 use std::time::Duration;
 use tests::stores::Deployment;
 
@@ -27,7 +28,18 @@ pub(super) async fn a_sale_that_was_only_accepted_is_reported_once_more(deployme
     let (pending, job) = case.accepted(1, std::slice::from_ref(&one)).await;
     assert_eq!(pending.headers["preference-applied"], "respond-async");
     assert_eq!(pending.headers["location"], pending.json()["job"].as_str().unwrap());
-    assert_eq!(job["response"]["ventes"][0]["creee"]["numero_facture"], "V-1");
+    // D-10: what the route would have answered.
+    let told = &job["response"];
+    assert_eq!(
+        (&told["success"], &told["boutique_id"], &told["ventes_erreurs"]),
+        (&json!(true), &json!(case.shop.id), &json!(null))
+    );
+    assert_eq!(
+        told["statistiques"],
+        json!({"total_envoyees": 1, "reussies": 1, "erreurs": 0}),
+        "{told}"
+    );
+    assert_eq!(told["ventes_creees"][0]["numero_facture"], "V-1");
     assert_eq!(stock(&case.db, case.shop.a).await, 9);
     assert_eq!(case.words(std::slice::from_ref(&one)).await, ["+again"]);
     assert_eq!(case.words(&[one]).await, ["DUPLICATE"]);

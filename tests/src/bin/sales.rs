@@ -106,7 +106,7 @@ async fn apply(State(db): State<Db>, headers: HeaderMap, body: Bytes) -> Respons
     let policy = Policy::default();
     let ventes = ventes::apply(&mut tx, &origin, &policy, 0, &sales).await.expect("it is applied");
     tx.commit().await.expect("it is kept");
-    let answer = answer::completed(&shop, &till.nom, BatchResult { ventes });
+    let answer = answer::completed((shop.id, &shop.nom), &till.nom, BatchResult { ventes });
     (StatusCode::CREATED, Json(answer)).into_response()
 }
 

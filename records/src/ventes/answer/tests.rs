@@ -28,7 +28,7 @@ fn body(outcomes: Vec<SaleOutcome>) -> String {
     // Through the stored form, as the API gets it.
     let stored = serde_json::to_string(&BatchResult { ventes: outcomes }).expect("plain data");
     let result = serde_json::from_str(&stored).expect("what was stored");
-    let answer = completed(&shop(), "Terminal messie vanza", result);
+    let answer = completed((2, "Ma Boutique"), "Terminal messie vanza", result);
     serde_json::to_string_pretty(&answer).expect("plain data")
 }
 
@@ -95,7 +95,7 @@ fn partial_success_counts_only_what_was_created() {
 #[test]
 fn a_duplicate_is_written_as_designed() {
     let answer = completed(
-        &shop(),
+        (2, "Ma Boutique"),
         "T",
         BatchResult {
             ventes: vec![refused("VENTE-001", Code::Duplicate, texts::duplicate("VENTE-001"))],
