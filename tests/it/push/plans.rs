@@ -2,6 +2,7 @@
 //! entities.
 
 use super::{batch, line, seed};
+use crate::ventes::plans::looked_at;
 use db::{Db, Sql, Tx, args};
 use records::push::{self, Batch, OnConflict, Origin, Strategies};
 use tests::stores::Deployment;
@@ -18,15 +19,6 @@ async fn apply(tx: &mut Tx, origin: &Origin, count: usize) {
     let results = results.await.unwrap();
     assert!(results.iter().all(|one| one.version == Some(1)), "{results:?}");
     assert_eq!(results.len(), count);
-}
-
-/// Rows of `lignes_reception` that this transaction has looked at.
-async fn looked_at(tx: &mut Tx) -> i64 {
-    static LOOKED_AT: Sql = Sql::both(
-        "SELECT seq_tup_read + idx_tup_fetch AS n FROM pg_stat_xact_user_tables \
-         WHERE relname = 'lignes_reception'",
-    );
-    tx.row(&LOOKED_AT, args![]).await.unwrap().unwrap().get("n").unwrap()
 }
 
 async fn check(db: &Db) {
@@ -49,9 +41,9 @@ async fn check(db: &Db) {
         apply(&mut tx, &origin, 2).await;
     }
     tx.execute(&FILL, args![site, STORED]).await.unwrap();
-    let before = looked_at(&mut tx).await;
+    let before = looked_at(&mut tx, "lignes_reception").await;
     apply(&mut tx, &origin, 50).await;
-    let rows = looked_at(&mut tx).await - before;
+    let rows = looked_at(&mut tx, "lignes_reception").await - before;
     assert!(rows < 500, "{rows} rows for 50 lines");
 }
 

@@ -4,7 +4,7 @@
 
 pub(crate) mod booking;
 pub(crate) mod model;
-mod plans;
+pub(crate) mod plans;
 pub(crate) mod reference;
 pub(crate) mod repeats;
 pub(crate) mod runs;
