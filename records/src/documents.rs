@@ -9,7 +9,7 @@ pub mod texts;
 mod transfer;
 
 pub use counts::{Counts, counts, octets, octets_in};
-pub use names::{MAX_NAME, NasName, extension, nas_name, original_name, stored_path};
+pub use names::{MAX_NAME, NasName, PARTS, PROBE, extension, nas_name, original_name, stored_path};
 pub use store::{Deleted, NewDocument, delete_in, get, insert_in, known, list};
 pub use transfer::{
     Sent, answer_in, by_ids, claim_in, doubt_in, is_any_free, mark_synced_in, pending_ids,

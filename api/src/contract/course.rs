@@ -34,12 +34,7 @@ pub(crate) async fn take_in<C: Contract>(
     // A known key is let in whatever the load: it costs little and ends retries (D-18).
     let place = match known {
         Some(_) => None,
-        None => {
-            if !C::NAMED_BY_BODY {
-                load::admit(state, C::QUEUE).await?;
-            }
-            Some(accept::admit(state, principal).await?)
-        }
+        None => Some(admit::<C>(state, principal).await?),
     };
     contract.check_head(headers)?;
     let max = contract.max_bytes(&state.settings);
@@ -59,6 +54,14 @@ pub(crate) async fn take_in<C: Contract>(
         response.headers_mut().insert("preference-applied", applied);
     }
     Ok(response)
+}
+
+/// A place for a request that will be a job, unless too much waits already.
+async fn admit<C: Contract>(state: &State, principal: &str) -> Result<Place, ApiError> {
+    if !C::NAMED_BY_BODY {
+        load::admit(state, C::QUEUE).await?;
+    }
+    accept::admit(state, principal).await
 }
 
 /// One request on its way to its answer, and whether that is complete.
@@ -160,7 +163,9 @@ impl<C: Contract> Course<'_, C> {
         let row = timeout(state.settings.store_timeout, state.engine.get(id)).await??;
         let job = row.ok_or(ApiError::JobExpired)?.state;
         if job == queue::State::Cancelled && !C::ANSWERS_CANCELLED {
-            return Box::pin(self.begin(asked, Some(keyed), None, bytes)).await;
+            // It is a new burden, whatever its key.
+            let place = admit::<C>(state, asked.principal).await?;
+            return Box::pin(self.begin(asked, Some(keyed), Some(place), bytes)).await;
         }
         if !job.is_final() {
             keyed.join()?;

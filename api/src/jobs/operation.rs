@@ -43,7 +43,7 @@ pub(crate) struct Operation {
     attempts: Vec<AttemptShown>,
     /// What people did to it, oldest first.
     actions: Vec<ActionShown>,
-    /// What the job answered: of a job that a contract made, what its route answers.
+    /// What the job answered: of sales and of pushed batches, what their routes answer.
     #[schema(value_type = Option<Object>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<Box<RawValue>>,

@@ -22,7 +22,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// The job has 15 seconds (R-001-21) and a moment to be taken and to end; 15.5 with the answer (C1).
-const PATIENCE: Duration = Duration::from_millis(15_300);
+const PATIENCE: Duration = Duration::from_millis(15_100);
 
 /// Tries the connection to the file server.
 #[utoipa::path(
@@ -81,30 +81,41 @@ impl Contract for Trial {
     }
 
     async fn complete(&self, _state: &State, row: JobRow) -> Result<Response, ApiError> {
-        Ok(Json(verdict(Some(&row))).into_response())
+        Ok(Json(verdict(&row).unwrap_or_else(interrupted)).into_response())
     }
 
     async fn pending(
         &self,
-        _state: &State,
+        state: &State,
         _told: &(),
         _id: Uuid,
         row: Option<&JobRow>,
     ) -> Result<Response, ApiError> {
-        Ok(Json(verdict(row)).into_response())
+        // A process that stops waits no longer: that is no time-out.
+        let none = || if state.stopping.is_cancelled() { interrupted() } else { too_late() };
+        Ok(Json(row.and_then(verdict).unwrap_or_else(none)).into_response())
     }
 }
 
-fn verdict(row: Option<&JobRow>) -> Verdict {
-    let Some(row) = row.filter(|row| row.state.is_final()) else {
-        return Verdict::new(false, texts::TEST_TIMEOUT);
-    };
+/// What the job has found out; `None` as long as it has no end.
+fn verdict(row: &JobRow) -> Option<Verdict> {
+    if !row.state.is_final() {
+        return None;
+    }
     let diagnosis = row.result.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    match (row.state, diagnosis) {
+    Some(match (row.state, diagnosis) {
         (queue::State::Done, Some(Diagnosis { success, message, .. })) => {
             Verdict::new(success, message)
         }
-        (queue::State::Expired, _) => Verdict::new(false, texts::TEST_TIMEOUT),
-        _ => Verdict::new(false, texts::TEST_INTERRUPTED),
-    }
+        (queue::State::Expired, _) => too_late(),
+        _ => interrupted(),
+    })
+}
+
+fn too_late() -> Verdict {
+    Verdict::new(false, texts::TEST_TIMEOUT)
+}
+
+fn interrupted() -> Verdict {
+    Verdict::new(false, texts::TEST_INTERRUPTED)
 }

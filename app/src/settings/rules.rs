@@ -98,7 +98,7 @@ pub(super) fn zone(text: &str) -> Result<chrono_tz::Tz, String> {
     text.parse().map_err(|_| allowed.to_owned())
 }
 
-pub(super) fn is_plain(text: &str) -> bool {
+fn is_plain(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
 }

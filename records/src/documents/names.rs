@@ -6,11 +6,12 @@ use unicode_normalization::UnicodeNormalization;
 pub const MAX_NAME: usize = 255;
 /// Characters of an extension that is kept.
 const MAX_EXTENSION: usize = 16;
-/// The product's own files at the destination begin so, as the one that a try of the connection
-/// sends.
+/// The product's own files at the destination begin so.
 const OURS: &str = ".relais-";
+/// The one that a try of the connection sends. It stays: a server that only takes files removes none.
+pub const PROBE: &str = ".relais-probe";
 /// The folder for parts of files there.
-const PARTS: &str = ".rsync-partial";
+pub const PARTS: &str = ".rsync-partial";
 
 /// A name at the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -48,7 +48,7 @@ pub struct SaleError {
 }
 
 /// The 201: every sale of the request is in exactly one of the two lists. Shop: its id and name.
-pub fn completed(shop: (i64, &str), terminal: &str, result: BatchResult) -> SyncAnswer {
+pub fn completed((id, name): (i64, &str), terminal: &str, result: BatchResult) -> SyncAnswer {
     let total = result.ventes.len();
     let mut created = Vec::new();
     let mut errors = Vec::new();
@@ -68,8 +68,8 @@ pub fn completed(shop: (i64, &str), terminal: &str, result: BatchResult) -> Sync
     SyncAnswer {
         success: !created.is_empty(),
         message: texts::synchronised(created.len()),
-        boutique_id: shop.0,
-        boutique_nom: shop.1.to_owned(),
+        boutique_id: id,
+        boutique_nom: name.to_owned(),
         terminal: terminal.to_owned(),
         statistiques: Statistics {
             total_envoyees: total,

@@ -51,6 +51,7 @@ on_every_deployment! {
     waiting::a_document_that_takes_long_is_pending,
     waiting::a_transfer_without_an_outcome_is_no_success,
     waiting::a_test_that_nobody_makes_has_timed_out,
+    waiting::a_test_that_the_process_does_not_await_is_interrupted,
     documents::a_document_comes_whole_and_under_a_name_of_ours,
     documents::a_users_name_is_only_shown,
     documents::what_is_no_document_is_refused_and_leaves_nothing,

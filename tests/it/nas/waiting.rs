@@ -4,7 +4,7 @@ use super::{ANNE, Case, documents, report};
 use queue::{Outcome, Progress, Save};
 use serde_json::{Value, json};
 use tests::app::Answer;
-use tests::stores::Deployment;
+use tests::stores::{Deployment, signal};
 
 /// C-23, D-7, D-9, R-001-23, R-001-35: the same four members, and where to follow; whoever asks meanwhile
 /// joins.
@@ -96,6 +96,18 @@ pub(crate) async fn a_test_that_nobody_makes_has_timed_out(deployment: Deploymen
         lease: super::PATIENCE,
     };
     assert!(case.engine.claim(&claim).await.unwrap().is_empty());
+}
+
+/// A process that stops does not call that a time-out.
+pub(crate) async fn a_test_that_the_process_does_not_await_is_interrupted(deployment: Deployment) {
+    let case = Case::with_nas(deployment).await;
+    let stop = async {
+        case.take("nas_test").await;
+        assert!(signal(case.app.apis[0].pid(), "TERM"));
+    };
+    let (answer, ()) = tokio::join!(case.post("/api/v1/sync/test", ANNE), stop);
+    let expected = json!({"success": false, "message": "Échec de connexion : test interrompu"});
+    assert_eq!((answer.status, answer.json()), (200, expected));
 }
 
 fn pending(answer: &Answer, applied: &str) -> Value {

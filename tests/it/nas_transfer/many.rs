@@ -124,14 +124,14 @@ async fn a_long_run_shows_how_many_have_arrived() {
 /// to give it back, and goes on when its own is free.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_that_waits_takes_nothing() {
-    static TABLE: Sql = Sql::both("CREATE TABLE taken (id INTEGER)");
+    static TABLE: Sql = Sql::both("CREATE TABLE taken (job TEXT)");
     static WATCH: Sql = Sql::both(
         "CREATE TRIGGER watch AFTER UPDATE OF transfert_job ON documents \
-         WHEN NEW.transfert_job IS NOT NULL BEGIN INSERT INTO taken VALUES (NEW.id); END",
+         WHEN NEW.transfert_job IS NOT NULL BEGIN INSERT INTO taken VALUES (NEW.transfert_job); END",
     );
-    static TAKEN: Sql = Sql::both("SELECT COUNT(*) AS taken FROM taken");
+    static TAKEN: Sql = Sql::both("SELECT COUNT(*) AS taken FROM taken WHERE job = $1");
     let rig = Rig::start(Access::Plain, &[]).await;
-    let all = ["own.pdf", "other.pdf"].map(|name| (name.to_owned(), content(1, 300)));
+    let all = ["own.pdf", "other.pdf", "third.pdf"].map(|name| (name.to_owned(), content(1, 300)));
     let ids = rig.documents(&all).await;
     let (sender, hold) = (uuid::Uuid::now_v7(), std::time::Duration::from_secs(600));
     let mut tx = rig.db.begin().await.unwrap();
@@ -143,8 +143,9 @@ async fn a_transfer_that_waits_takes_nothing() {
     let job = rig.put_single(ids[0]).await;
     until("it runs", async || rig.engine.get(job).await.unwrap().unwrap().state == State::Running)
         .await;
-    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
-    let row = rig.db.read_one(&TAKEN, args![]).await.unwrap().unwrap();
+    // Another one comes and goes, and wakes it: it has looked twice by then.
+    assert_eq!(rig.report(rig.put_single(ids[2]).await).await.synced, 1);
+    let row = rig.db.read_one(&TAKEN, args![job]).await.unwrap().unwrap();
     assert_eq!(row.get::<i64>("taken").unwrap(), 0);
     let mut tx = rig.db.begin().await.unwrap();
     documents::release_in(&mut tx, sender).await.unwrap();

@@ -2,10 +2,9 @@
 //! entities.
 
 use super::{batch, line, seed};
-use crate::ventes::plans::looked_at;
+use crate::ventes::plans::{looked_at, on_postgres};
 use db::{Db, Sql, Tx, args};
 use records::push::{self, Batch, OnConflict, Origin, Strategies};
-use tests::stores::Deployment;
 use uuid::Uuid;
 
 /// Lines that the site has already.
@@ -49,11 +48,5 @@ async fn check(db: &Db) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_plan_does_not_read_all_entities_of_a_site() {
-    if Deployment::Postgres.is_chosen() {
-        let stores = Deployment::Postgres.fresh().await;
-        let db = stores.db().await;
-        check(&db).await;
-        db.close().await;
-        stores.remove().await;
-    }
+    on_postgres(check).await;
 }

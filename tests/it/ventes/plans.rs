@@ -17,6 +17,17 @@ async fn apply(tx: &mut Tx, shop: &Shop, name: &str, count: usize) {
     assert_eq!(super::words(&outcomes), vec!["+"; count]);
 }
 
+/// On a record of its own.
+pub(crate) async fn on_postgres(check: impl AsyncFn(&Db)) {
+    if Deployment::Postgres.is_chosen() {
+        let stores = Deployment::Postgres.fresh().await;
+        let db = stores.db().await;
+        check(&db).await;
+        db.close().await;
+        stores.remove().await;
+    }
+}
+
 /// Rows of a table that this transaction has looked at.
 pub(crate) async fn looked_at(tx: &mut Tx, table: &str) -> i64 {
     static LOOKED_AT: Sql = Sql::both(
@@ -51,11 +62,5 @@ async fn check(db: &Db) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_plan_does_not_read_all_sales_of_a_shop() {
-    if Deployment::Postgres.is_chosen() {
-        let stores = Deployment::Postgres.fresh().await;
-        let db = stores.db().await;
-        check(&db).await;
-        db.close().await;
-        stores.remove().await;
-    }
+    on_postgres(check).await;
 }

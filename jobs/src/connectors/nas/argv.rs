@@ -9,7 +9,7 @@ use std::time::Duration;
 /// What the server is called in arguments and in the file of host keys.
 pub(super) const ALIAS: &str = "relais-nas";
 /// What was sent of a file when the connection broke waits in here for the next try.
-pub(super) const PARTIAL: &str = ".rsync-partial";
+pub(super) const PARTIAL: &str = records::documents::PARTS;
 /// A document that is sent by itself can be taken up again where it stopped from this size on;
 /// below it has the source's options alone.
 const RESUMABLE: u64 = 16 * 1_024 * 1_024;

@@ -2,6 +2,7 @@
 
 use super::{Code, Error, Nas, Outcome, Session, Source, texts};
 use crate::connectors::nas::Meter;
+use records::documents::PROBE;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,6 @@ const LIMIT: Duration = Duration::from_secs(15);
 const CONNECT: Duration = Duration::from_secs(20);
 /// How long somebody else may be in the way.
 const BUSY: Duration = Duration::from_secs(8);
-/// The file that is sent. It stays: a server that only takes files removes none.
-const PROBE: &str = ".relais-probe";
 
 /// What a try found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
