@@ -15,6 +15,8 @@ use std::time::Duration;
 const SLACK: Duration = Duration::from_millis(1_500);
 /// A claim that was on its way at the signal may still begin; none after this.
 const ON_ITS_WAY_MS: i64 = 250;
+/// Jobs that wait behind those of the first worker.
+const BEHIND: usize = 20;
 
 static SPENT: Sql =
     Sql::both("SELECT count(*) AS jobs FROM jobs WHERE kind = 'chaos' AND attempt <> 1");
@@ -38,18 +40,18 @@ pub(super) async fn drain(name: &'static str, run: Run<'_>) -> Report {
     let in_time = site.start_worker(&Hands::of(count));
     put(&site.engine, &site.ledger, &jobs("in-time", count, longest)).await;
     let all_begun = site.until_begun(count).await;
-    put(&site.engine, &site.ledger, &jobs("behind", 20, 0)).await;
+    put(&site.engine, &site.ledger, &jobs("behind", BEHIND, 0)).await;
     let (took, code, late) = terminate(&mut site, in_time, Duration::from_secs(60)).await;
     let interrupted = of_worker(&site, in_time).iter().filter(|run| run.ended.is_none()).count();
 
     // Too late: at the deadline the rest is handed back and runs elsewhere at once.
     let grace = Duration::from_secs(1);
-    let hands = Hands { grace, ..Hands::of(count + 20) };
+    let hands = Hands { grace, ..Hands::of(count + BEHIND) };
     let too_late = site.start_worker(&hands);
-    let before = effects::read(&site.dir).len();
     put(&site.engine, &site.ledger, &jobs("too-late", count, more)).await;
-    let begun_late = site.until_begun(before + count).await;
-    let other = site.start_worker(&Hands::of(count + 20));
+    // Those behind have begun too, sooner or later: they do not count for these.
+    let begun_late = site.until_begun(count + BEHIND + count).await;
+    let other = site.start_worker(&Hands::of(count + BEHIND));
     let (late_took, late_code, _) = terminate(&mut site, too_late, Duration::from_secs(60)).await;
     let released = of_worker(&site, too_late).iter().filter(|run| run.ended.is_none()).count();
 
