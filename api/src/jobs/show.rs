@@ -6,7 +6,7 @@ use super::{PathText, visible};
 use crate::error::ApiError;
 use crate::prefer::Prefer;
 use crate::server::Peer;
-use crate::{State, ventes};
+use crate::{State, accept, ventes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State as FromState};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -17,7 +17,7 @@ use queue::JobRow;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
 /// Lines of one piece of a log, at the most, and unless asked otherwise.
@@ -52,8 +52,7 @@ pub(crate) async fn show(
     let prefer = Prefer::of(&headers, state.settings.wait_max);
     let wait = prefer.patience(Duration::ZERO);
     if !row.state.is_final() && !wait.is_zero() {
-        let patience = wait + state.settings.store_timeout;
-        let ended = timeout(patience, state.engine.wait(row.id, wait)).await??;
+        let ended = accept::await_end(&state, row.id, Instant::now() + wait).await;
         row = ended.unwrap_or(row);
     }
     let operation = operation(&state, row).await?;

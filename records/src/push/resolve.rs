@@ -4,7 +4,6 @@ use super::answer::EntityError;
 use super::chunk::Chunk;
 use super::conflicts::{self, Conflict};
 use super::content::Content;
-use super::decide::TICKET_CLOSED;
 use super::item::Item;
 use super::members::data_of;
 use super::scope;
@@ -156,25 +155,26 @@ async fn attempt(tx: &mut Tx, decided: &Decided<'_>) -> Result<Resolved, Stop> {
     if decided.has_moved(&conflict) {
         return Ok(Resolved::Moved(conflict));
     }
-    let Some(content) = wish else {
-        let rev = conflict.server_rev;
-        return Ok(Resolved::Done(close(tx, decided, conflict, None, rev).await?));
-    };
-    let row = chunk.row(&item).filter(|row| !row.deleted);
-    if conflict.kind == TICKET_CLOSED && row.is_some_and(|row| row.content.is_closed_ticket()) {
-        return Ok(Resolved::Closed);
-    }
-    let rev = match (row, &content) {
+    let row = chunk.row(&item);
+    let alive = row.filter(|row| !row.deleted).map(|row| row.content.clone());
+    let is_closed = alive.as_ref().is_some_and(Content::is_closed_ticket);
+    let version = row.map(|row| row.version);
+    let rev = match wish {
+        Some(_) if is_closed => return Ok(Resolved::Closed),
+        // It has no further version.
+        None if is_closed => version,
+        None if row.is_none() => None,
         // To delete what is not there is done already.
-        (None, None) => chunk.row(&item).map(|row| row.version),
-        _ => {
-            let rev = chunk.put(&item, content.clone(), at).map_err(Stop::Failed)?;
+        Some(None) if alive.is_none() => version,
+        // Also the server's side is said anew: whoever has the other one is to see it.
+        wish => {
+            let rev = chunk.put(&item, wish.unwrap_or(alive), at).map_err(Stop::Failed)?;
             chunk.write(tx, decided.by).await?;
             Some(rev)
         }
     };
     let merged = match choice {
-        Choice::Client(Some(_)) | Choice::Merge(_) => content.map(|content| content.json()),
+        Choice::Client(Some(_)) | Choice::Merge(_) => item.content.map(|content| content.json()),
         _ => None,
     };
     Ok(Resolved::Done(close(tx, decided, conflict, merged, rev).await?))

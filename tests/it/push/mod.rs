@@ -56,6 +56,7 @@ on_every_deployment! {
     conflicts::the_order_of_arrival_decides_nothing,
     conflicts::a_conflict_is_superseded_by_a_later_push,
     resolving::a_person_decides_once,
+    resolving::the_servers_side_is_a_new_version,
     resolving::the_clients_side_may_bring_its_content,
     resolving::a_decision_about_something_else_is_refused,
     resolving::a_merge_is_a_version_like_any_other,

@@ -1,6 +1,6 @@
 //! A person decides a conflict (D-44).
 
-use super::{Site, based, closed, conflict_of, line, outcomes, ticket};
+use super::{Site, based, closed, conflict_of, delete, line, outcomes, ticket};
 use crate::sales::read;
 use serde_json::{Value, json};
 use tests::app::Answer;
@@ -82,7 +82,44 @@ pub(super) async fn a_person_decides_once(deployment: Deployment) {
         (closed.status, &closed.json()["type"]),
         (409, &json!("urn:relais:problem:ticket-closed"))
     );
-    assert_eq!(decide(&site, &id, None, &json!({"resolution": "server"})).await.status, 200);
+    let kept = decide(&site, &id, None, &json!({"resolution": "server"})).await;
+    assert_eq!((kept.status, &kept.json()["result_rev"]), (200, &json!(1)), "{}", kept.text);
+    site.close().await;
+}
+
+/// D-44: also then, so that whoever has the other side sees it.
+pub(super) async fn the_servers_side_is_a_new_version(deployment: Deployment) {
+    let site = Site::open(deployment).await;
+    let a = Uuid::now_v7();
+    site.push(&[line(a, 9, None, "1")]).await;
+    let against = async |change: Value| {
+        let mut abort = super::batch("atomic", &[change]);
+        abort["on_conflict"] = json!("abort");
+        conflict_of(&site.post(&abort).await)
+    };
+    let versions = async || {
+        let path = format!("/api/v1/sync/entities/reception_line/{a}/versions");
+        let shown = site.get(&path).await.json();
+        let each = |v: &Value| (v["version"].as_i64(), v["deleted"].as_bool(), v["data"].clone());
+        shown["versions"].as_array().unwrap().iter().map(each).collect::<Vec<_>>()
+    };
+    let id = against(line(a, 1, None, "2")).await;
+    let server = json!({"resolution": "server"});
+    for _ in 0..2 {
+        let done = decide(&site, &id, None, &server).await;
+        assert_eq!((done.status, &done.json()["result_rev"]), (200, &json!(2)), "{}", done.text);
+    }
+    let kept = versions().await;
+    assert_eq!((kept.len(), &kept[0].2), (2, &kept[1].2), "{kept:?}");
+    // Also that something is gone.
+    assert_eq!(
+        outcomes(&site.push(&[based(delete("reception_line", a, 9), 2)]).await),
+        ["deleted 3"]
+    );
+    let id = against(based(line(a, 99, None, "5"), 1)).await;
+    let done = decide(&site, &id, None, &server).await;
+    assert_eq!((done.status, &done.json()["result_rev"]), (200, &json!(4)), "{}", done.text);
+    assert_eq!(versions().await[0].1, Some(true));
     site.close().await;
 }
 
