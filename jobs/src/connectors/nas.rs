@@ -14,6 +14,7 @@ mod deliver;
 mod diagnose;
 mod group;
 mod output;
+mod parked;
 mod process;
 mod session;
 mod settings;
@@ -26,6 +27,7 @@ mod window;
 pub use deliver::{Delivery, Meter, Outcome};
 pub use diagnose::Diagnosis;
 pub(crate) use diagnose::alert_changed_key;
+pub(crate) use parked::park;
 pub use session::Session;
 pub use settings::{Settings, Target};
 pub use stage::{Source, Stage};
@@ -51,6 +53,7 @@ pub struct Nas {
     is_restricted: AtomicBool,
     rsync: OnceCell<()>,
     settled: Notify,
+    parked: parked::Parked,
 }
 
 /// None.
@@ -68,8 +71,14 @@ impl Nas {
             settings.uploads = absolute;
         }
         let target = settings.target();
-        let (is_restricted, rsync) = (AtomicBool::new(false), OnceCell::new());
-        Self { settings, target, is_restricted, rsync, settled: Notify::new() }
+        Self {
+            settings,
+            target,
+            is_restricted: AtomicBool::new(false),
+            rsync: OnceCell::new(),
+            settled: Notify::new(),
+            parked: parked::Parked::default(),
+        }
     }
 
     /// Ends when a transfer of this process next says what became of documents, or gives some back.
@@ -80,6 +89,11 @@ impl Nas {
     /// Wakes the transfers that wait for others.
     pub(crate) fn settle(&self) {
         self.settled.notify_waiters();
+    }
+
+    /// The connection that the last transfer left, if it may serve with these host keys.
+    pub(crate) fn parked(&self, keys: &[String]) -> Option<Session> {
+        self.parked.take(keys)
     }
 
     /// What it was made with.
