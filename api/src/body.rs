@@ -128,7 +128,7 @@ async fn collect(mut body: Body, settings: &Settings, max: usize) -> Result<Byte
     let mut read = BytesMut::new();
     loop {
         let earned = read.len() as f64 / f64::from(settings.body_bytes_per_second.max(1));
-        let allowed = (SLOW_START + Duration::from_secs_f64(earned)).min(settings.body_timeout);
+        let allowed = SLOW_START + Duration::from_secs_f64(earned);
         let frame = timeout_at(began + allowed, body.frame()).await;
         let Some(frame) = frame.map_err(|_late| ApiError::BodyTooSlow)? else {
             return Ok(read.freeze());
@@ -190,7 +190,8 @@ mod tests {
         for (bytes, pause, chunks, is_read) in [
             (1, 100, 100, false),
             (600, 1000, 20, true),
-            (600, 1000, 40, false),
+            (600, 1000, 400, true),
+            (400, 1000, 400, false),
             (9, 9000, 1, false),
         ] {
             let frames = stream::unfold(0, move |sent| async move {

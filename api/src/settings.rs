@@ -29,9 +29,7 @@ pub struct Settings {
     pub contract_queue_age: Option<Duration>,
     /// … or while at least so many are ready.
     pub contract_queue_depth: Option<u64>,
-    /// A body must be complete within this time …
-    pub body_timeout: Duration,
-    /// … and, after its first five seconds, have come at least this fast.
+    /// After its first five seconds a body must have come at least this fast (S-31).
     pub body_bytes_per_second: u32,
     /// A request's head must be complete within this time.
     pub header_timeout: Duration,
@@ -112,7 +110,6 @@ impl Default for Settings {
             max_queue_age: None,
             contract_queue_age: Some(Duration::from_secs(30)),
             contract_queue_depth: Some(10_000),
-            body_timeout: Duration::from_secs(30),
             body_bytes_per_second: 500,
             header_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(75),

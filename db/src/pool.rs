@@ -8,7 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Connection as _, Executor as _};
+use sqlx::{Connection as _, Executor as _, Postgres, Transaction};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,7 +160,7 @@ impl Db {
             Pools::Sqlite { writer, .. } => {
                 Ok(Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?))
             }
-            Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?)),
+            Pools::Postgres(pool) => Ok(Tx::postgres(begin_whole(pool).await?)),
         }
     }
 
@@ -168,7 +168,7 @@ impl Db {
     pub async fn begin_reading(&self) -> Result<Tx, Error> {
         match &self.pools {
             Pools::Sqlite { readers, .. } => Ok(Tx::sqlite(readers.begin().await?)),
-            Pools::Postgres(pool) => Ok(Tx::postgres(pool.begin().await?)),
+            Pools::Postgres(pool) => Ok(Tx::postgres(begin_whole(pool).await?)),
         }
     }
 
@@ -246,6 +246,16 @@ impl Db {
             Pools::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Begins a transaction, also if nobody waits for it any more: then it is rolled back. Given up
+/// between `BEGIN` and its answer, the library knows of no transaction, and the connection would go
+/// back to the pool with one open, for the next statement to be lost in.
+async fn begin_whole(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin().await }).await;
+    // Nobody aborts it: either it panicked, or the runtime is ending.
+    begun.unwrap_or(Err(sqlx::Error::PoolClosed))
 }
 
 pub(crate) async fn sqlite_rows<'c>(

@@ -1,6 +1,6 @@
 //! The private servers themselves: they start, survive a kill and leave nothing.
 
-use db::Db;
+use db::{Db, Sql, args};
 use sqlx::{Connection as _, PgConnection};
 use std::time::Duration;
 use tests::stores::{Postgres, Redis, postgres, redis};
@@ -24,6 +24,33 @@ async fn every_database_is_migrated_and_its_own() {
     postgres().await.drop_database(&one).await;
     assert!(PgConnection::connect(&one).await.is_err());
     db.ping().await.unwrap();
+}
+
+/// A client that goes away ends its request at any moment: what the next one writes is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_beginning_that_is_given_up_leaves_no_transaction() {
+    static WRITE: Sql = Sql::both("INSERT INTO queues (name) VALUES ($1)");
+    let url = postgres().await.fresh_database().await;
+    let settings =
+        db::Settings { url: url.parse().unwrap(), connections: 1, acquire: Duration::from_secs(5) };
+    let db = Db::open(&settings).await.unwrap();
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    for round in 0..200 {
+        // From before the connection is there until after the transaction has begun.
+        let mut beginning = Box::pin(db.begin());
+        for _ in 0..round {
+            if futures::poll!(&mut beginning).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(beginning);
+        let name = format!("given-up-{round}");
+        db.execute(&WRITE, args![&name]).await.unwrap();
+        let kept = sqlx::query_scalar("SELECT count(*) FROM queues WHERE name = $1").bind(&name);
+        let kept: i64 = kept.fetch_one(&mut other).await.unwrap();
+        assert_eq!(kept, 1, "given up after {round} looks");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
