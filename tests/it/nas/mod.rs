@@ -8,6 +8,7 @@ mod contract;
 mod counts;
 mod documents;
 mod end_to_end;
+mod held;
 mod keys;
 mod quota;
 mod room;
@@ -47,6 +48,8 @@ on_every_deployment! {
     keys::a_run_with_a_key_is_answered_again,
     keys::a_key_belongs_to_one_document,
     keys::a_full_queue_takes_no_more_documents,
+    held::a_transfer_that_waits_for_a_full_disk_says_so,
+    held::a_full_disk_holds_only_those_that_it_holds,
     waiting::a_run_that_takes_long_shows_how_far_it_is_and_is_joined,
     waiting::a_document_that_takes_long_is_pending,
     waiting::a_transfer_without_an_outcome_is_no_success,
