@@ -91,7 +91,7 @@ pub(crate) async fn why(
     let why = ::jobs::why(state.engine.as_ref(), &state.catalog, row.id);
     let why = timeout(state.settings.store_timeout * 2, why).await??;
     let why = why.ok_or(ApiError::NotFound)?;
-    let reads = caller.has_scope(&crate::auth::READ);
+    let reads = caller.is_some_and(|caller| caller.has_scope(&crate::auth::READ));
     let blockers = why.blockers.into_iter().map(|blocker| blocker_shown(blocker, &why.row, reads));
     let blockers: Vec<_> = blockers.collect();
     let summary = summary(&why.row, blockers.first());

@@ -77,6 +77,8 @@ on_every_deployment! {
     scope::what_is_foreign_looks_like_what_is_missing,
     scope::only_keys_with_the_scope_may_come_in,
     scope::an_open_contract_asks_for_no_key,
+    scope::an_open_client_follows_what_open_clients_asked_for,
+    scope::a_closed_contract_shows_no_job_without_a_key,
     seed::a_missing_file_is_seeded_and_found_later,
     seed::a_seed_is_checked_as_a_whole,
     seed::names_at_the_destination_are_unique,
