@@ -16,6 +16,7 @@ mod redis;
 pub mod schedule;
 mod sql;
 
+pub use bell::sockets::folder as sockets_of;
 pub use control::{
     Act, Acted, Action, Actor, Beat, Blocker, Control, Hold, LogLine, Pause, PauseScope, Why,
     WorkerRow,
