@@ -112,6 +112,11 @@ pub(crate) async fn caller(
     Err(ApiError::Unauthorized)
 }
 
+/// Whether a request has no credentials at all, good or bad.
+pub(crate) fn has_none(headers: &HeaderMap) -> bool {
+    !["x-api-key", "x-device-serial"].iter().any(|name| headers.contains_key(*name))
+}
+
 /// Whoever asks, if it holds one of `scopes`.
 pub(crate) async fn permit(
     state: &State,

@@ -3,13 +3,12 @@
 //! A stream holds no thread and no connection to a store; it looks at the record when the bell
 //! rings for the job's end, and at least every [`LOOK`] for everything else.
 
-use crate::auth::{self, READ};
 use crate::error::{ApiError, Problem};
+use crate::jobs::{PathText, visible};
 use crate::server::Peer;
 use crate::{Route, State};
 use axum::Extension;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State as FromState};
+use axum::extract::State as FromState;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -90,18 +89,11 @@ impl Drop for Place {
 pub(crate) async fn follow(
     FromState(state): FromState<State>,
     Extension(peer): Extension<Peer>,
-    id: Result<Path<String>, PathRejection>,
+    id: PathText,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let caller = auth::caller(&state, peer, &headers).await?;
-    let Path(id) = id.map_err(|_not_text| ApiError::NotFound)?;
-    let id = Uuid::try_parse(&id).map_err(|_not_an_id| ApiError::NotFound)?;
-    let row = timeout(state.settings.store_timeout, state.engine.get(id)).await??;
-    let row = row.ok_or(ApiError::NotFound)?;
-    let is_maker = row.principal.as_deref() == Some(&caller.principal());
-    if !is_maker && !caller.has_scope(&READ) {
-        return Err(ApiError::NotFound);
-    }
+    let (_, row) = visible(&state, peer, &headers, id).await?;
+    let id = row.id;
     let after = match headers.get("last-event-id").map(HeaderValue::as_bytes) {
         Some(b"end") if row.state.is_final() => {
             return Ok(StatusCode::NO_CONTENT.into_response());

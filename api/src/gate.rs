@@ -10,6 +10,9 @@ use axum::extract::Query;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 
+/// How the names begin of those who are known by their address alone.
+const ADDRESS: &str = "ip:";
+
 /// What is left of the caller's requests, for the answer's headers.
 pub(crate) struct Pass(Option<Quota>);
 
@@ -27,7 +30,7 @@ pub(crate) async fn enter(
         Ok(caller) => state.limits.take(&caller.principal(), route).await,
         // Nothing is counted against a caller that nobody could look up.
         Err(ApiError::Unavailable(_) | ApiError::Internal(_)) => return (Pass(None), caller),
-        Err(_) => state.limits.take(&format!("ip:{}", peer.0.ip().to_canonical()), route).await,
+        Err(_) => state.limits.take(&by_address(peer), route).await,
     };
     let caller = quota.check().and(caller).and_then(|caller| match scopes {
         Some(scopes) if !caller.has_scope(scopes) => Err(ApiError::Forbidden),
@@ -50,7 +53,7 @@ pub(crate) async fn enter_till(
         Err(ApiError::UnknownTerminal) => state.limits.guess(peer.ip()).await,
         // Nothing is counted against a caller that nobody could look up.
         Err(ApiError::Unavailable(_) | ApiError::Internal(_)) => return (Pass(None), till),
-        Err(_) => state.limits.take(&format!("ip:{}", peer.ip().to_canonical()), route).await,
+        Err(_) => state.limits.take(&by_address(Peer(peer)), route).await,
     };
     (Pass(Some(quota)), quota.check().and(till))
 }
@@ -61,9 +64,18 @@ pub(crate) async fn enter_open(
     peer: Peer,
     route: &'static str,
 ) -> (Pass, Result<String, ApiError>) {
-    let principal = format!("ip:{}", peer.0.ip().to_canonical());
+    let principal = by_address(peer);
     let quota = state.limits.take(&principal, route).await;
     (Pass(Some(quota)), quota.check().map(|()| principal))
+}
+
+/// Whether this is the name of somebody who came through [`enter_open`].
+pub(crate) fn is_open(principal: &str) -> bool {
+    principal.starts_with(ADDRESS)
+}
+
+fn by_address(Peer(peer): Peer) -> String {
+    format!("{ADDRESS}{}", peer.ip().to_canonical())
 }
 
 impl Pass {

@@ -1,7 +1,7 @@
 //! `/api/v1/jobs`: putting jobs in, following them (after AIP-151, D-10), and steering them.
 //!
 //! A job is visible to whoever made it and to keys that may read jobs; for everybody else it does
-//! not exist.
+//! not exist. Where source 001 is open (C-25), what open clients asked for is visible to all.
 
 pub(crate) mod act;
 pub(crate) mod bulk;
@@ -16,6 +16,7 @@ pub(crate) mod why;
 
 use crate::auth::{self, Caller};
 use crate::error::ApiError;
+use crate::gate;
 use crate::server::Peer;
 use crate::{Route, State};
 use axum::extract::Path;
@@ -48,17 +49,31 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Whoever asks, and the job; what is not there and what is not for this caller look alike.
+/// Whoever asks, if that is known, and the job; what is not there and what is not for this caller
+/// look alike.
 pub(crate) async fn visible(
     state: &State,
     peer: Peer,
     headers: &HeaderMap,
     id: PathText,
-) -> Result<(Caller, JobRow), ApiError> {
+) -> Result<(Option<Caller>, JobRow), ApiError> {
+    if state.settings.nas.public && auth::has_none(headers) {
+        return Ok((None, of_open_client(state, id).await?));
+    }
     let caller = auth::caller(state, peer, headers).await?;
     let Path(id) = id.map_err(|_not_text| ApiError::NotFound)?;
     let row = of_caller(state, &caller, &id).await?;
-    Ok((caller, row))
+    Ok((Some(caller), row))
+}
+
+/// A job that an open client asked for, whichever: a run may have joined another one's. Everything
+/// else is answered as without credentials anywhere.
+async fn of_open_client(state: &State, id: PathText) -> Result<JobRow, ApiError> {
+    let id =
+        id.ok().and_then(|Path(id)| Uuid::try_parse(&id).ok()).ok_or(ApiError::Unauthorized)?;
+    let row = timeout(state.settings.store_timeout, state.engine.get(id)).await??;
+    let is_open = |row: &JobRow| row.principal.as_deref().is_some_and(gate::is_open);
+    row.filter(is_open).ok_or(ApiError::Unauthorized)
 }
 
 /// The job that `caller` names, if it may see it.

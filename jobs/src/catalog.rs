@@ -1,8 +1,9 @@
 //! Kind → how to parse it, run it and retry it.
 
 use crate::{Context, Failure, Job, RetryPolicy};
+use db::Db;
 use futures::future::{BoxFuture, FutureExt};
-use queue::NewJob;
+use queue::{Hold, NewJob};
 use serde_path_to_error::Track;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +11,9 @@ use std::time::Duration;
 /// A parsed job, ready to run once.
 pub type Runnable =
     Box<dyn for<'a> FnOnce(&'a Context) -> BoxFuture<'a, Result<(), Failure>> + Send>;
+
+/// What holds up the jobs of a kind, if anything does.
+type Held<'a> = BoxFuture<'a, Result<Option<Hold>, db::Error>>;
 
 /// What is known about one kind.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +32,7 @@ pub struct Kind {
     pub cancel_grace: Duration,
     parse: fn(&str) -> Result<Runnable, serde_json::Error>,
     new: fn(&str) -> Result<NewJob, Malformed>,
+    held: for<'a> fn(&'a Db) -> Held<'a>,
 }
 
 /// What is wrong with a payload, and where: `lignes[2].prix: invalid type …`.
@@ -53,6 +58,7 @@ impl Kind {
                 reader.end().map_err(rest)?;
                 Ok(job.into_new())
             },
+            held: |db| J::held(db).boxed(),
         }
     }
 
@@ -64,6 +70,11 @@ impl Kind {
     /// Checks a payload from outside and makes a job of it.
     pub fn new_job(&self, payload: &str) -> Result<NewJob, Malformed> {
         (self.new)(payload)
+    }
+
+    /// What holds up its jobs just now, if anything does.
+    pub async fn held(&self, db: &Db) -> Result<Option<Hold>, db::Error> {
+        (self.held)(db).await
     }
 }
 

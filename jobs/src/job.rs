@@ -1,7 +1,8 @@
 //! A kind of work.
 
 use crate::{Context, Failure, RetryPolicy};
-use queue::{NewJob, Unique};
+use db::Db;
+use queue::{Hold, NewJob, Unique};
 use serde::{Serialize, de::DeserializeOwned};
 use std::future::Future;
 use std::time::Duration;
@@ -43,6 +44,12 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// number. At most 16, each at most 256 bytes.
     fn attributes(&self) -> Vec<(&'static str, String)> {
         Vec::new()
+    }
+
+    /// What holds up every job of this kind just now, though its queue runs: something that all of
+    /// them need. People who ask what a job waits for are told; the jobs find it out themselves.
+    fn held(_db: &Db) -> impl Future<Output = Result<Option<Hold>, db::Error>> + Send {
+        async { Ok(None) }
     }
 
     /// Does the work. On `Ok` the job is done, unless [`Context::finish_in`] has recorded that

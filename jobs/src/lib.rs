@@ -13,11 +13,13 @@ pub mod kinds;
 mod known;
 mod log;
 mod retry;
+mod why;
 
 pub use catalog::{Catalog, Kind, Malformed, Runnable, UnknownKind};
 pub use context::{Context, Services};
 pub use failure::Failure;
 pub use job::Job;
 pub use log::{Line, Log};
-pub use queue::Unique;
+pub use queue::{Hold, Unique};
 pub use retry::RetryPolicy;
+pub use why::why;

@@ -167,6 +167,17 @@ pub struct Pause {
     pub since: Option<DateTime<Utc>>,
 }
 
+/// Something that every job of a kind needs and that is not to be had for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// For people: what it is.
+    pub reason: String,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// When it is looked at again.
+    pub until: DateTime<Utc>,
+}
+
 /// A worker process's sign of life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beat {
@@ -237,6 +248,8 @@ pub enum Blocker {
         /// Jobs of the lane before this one, counted up to 10 000.
         ahead: u64,
     },
+    /// Its kind says that all its jobs are held up; no engine knows.
+    Held(Hold),
     /// It was put in for later.
     Schedule {
         /// When it is due.

@@ -16,8 +16,10 @@ mod redis;
 pub mod schedule;
 mod sql;
 
+pub use bell::sockets::folder as sockets_of;
 pub use control::{
-    Act, Acted, Action, Actor, Beat, Blocker, Control, LogLine, Pause, PauseScope, Why, WorkerRow,
+    Act, Acted, Action, Actor, Beat, Blocker, Control, Hold, LogLine, Pause, PauseScope, Why,
+    WorkerRow,
 };
 pub use engine::{CANCELS, Engine, Listening, SCHEDULED, Settings, open};
 pub use error::Error;

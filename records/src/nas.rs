@@ -7,7 +7,7 @@ mod troubles;
 
 pub use keys::{TrustedKey, keys, trust_in};
 pub use slots::{free_slot_in, take_slot};
-pub use troubles::{Trouble, clear_in, hold, note, since};
+pub use troubles::{Trouble, clear_in, held, hold, note, since};
 
 use crate::documents::Viewer;
 use chrono::{DateTime, Utc};

@@ -2,8 +2,9 @@
 
 use db::{Db, Sql, args};
 use sqlx::{Connection as _, PgConnection};
+use std::path::Path;
 use std::time::Duration;
-use tests::stores::{Postgres, Redis, postgres, redis};
+use tests::stores::{Deployment, Postgres, Redis, postgres, redis};
 
 async fn migrations_of(url: &str) -> i64 {
     let mut connection = PgConnection::connect(url).await.unwrap();
@@ -96,11 +97,16 @@ const HOLD: &str = "RELAIS_TEST_HOLD";
 /// Not a test by itself: what [`everything_ends_with_a_killed_test_process`] kills.
 #[tokio::test(flavor = "multi_thread")]
 async fn starts_servers_and_waits_to_be_killed() {
-    let Some(file) = std::env::var_os(HOLD) else { return };
+    let Some(hold) = std::env::var_os(HOLD) else { return };
     let (postgres, redis) = (Postgres::start_private().await, Redis::start_private().await);
     let dir = tests::guardian::scratch_dir("held");
-    let lines = [postgres.url("postgres"), redis.port().to_string(), dir.display().to_string()];
-    std::fs::write(&file, lines.join("\n") + "\n").unwrap();
+    let embedded = Deployment::Embedded.fresh().await;
+    let _rings = embedded.engine().await;
+    let file = embedded.database_url.strip_prefix("sqlite://").unwrap();
+    let sockets = queue::sockets_of(file.as_ref()).unwrap();
+    let folders = [dir.display().to_string(), sockets.display().to_string()];
+    let lines = [&[postgres.url("postgres"), redis.port().to_string()][..], &folders].concat();
+    std::fs::write(&hold, lines.join("\n") + "\n").unwrap();
     std::future::pending::<()>().await;
 }
 
@@ -115,9 +121,10 @@ async fn everything_ends_with_a_killed_test_process() {
         .unwrap();
     let minute = Duration::from_secs(60);
     let read = || std::fs::read_to_string(&file).unwrap_or_default();
-    tests::stores::until("both servers run", minute, || read().lines().count() == 3);
+    tests::stores::until("both servers run", minute, || read().lines().count() == 4);
     let text = read();
-    let [url, port, dir] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    let [url, port, folders @ ..] = &text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert!(folders.iter().all(|folder| Path::new(folder).exists()), "{text}");
     assert!(PgConnection::connect(url).await.is_ok());
     held.kill().unwrap();
     held.wait().unwrap();
@@ -125,7 +132,9 @@ async fn everything_ends_with_a_killed_test_process() {
     tests::stores::until("redis-server is gone", minute, || {
         std::net::TcpStream::connect(("127.0.0.1", port)).is_err()
     });
-    tests::stores::until("the directory is gone", minute, || !std::path::Path::new(dir).exists());
+    tests::stores::until("the folders are gone", minute, || {
+        !folders.iter().any(|folder| Path::new(folder).exists())
+    });
     let port: u16 = url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
     tests::stores::until("PostgreSQL is gone", minute, || {
         std::net::TcpStream::connect(("127.0.0.1", port)).is_err()

@@ -3,14 +3,15 @@
 //! A small `sh` holds a pipe whose other end is ours. When that closes, because we say so or
 //! because we were killed, it stops what it was told to stop and removes what it was told to.
 
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Stops the server whose process id the directory holds, then removes the directory. A second
-/// look catches a server that was just starting.
+/// Stops the server whose process id the directory holds, then removes the directory, and folders
+/// elsewhere that a file in it lists. A second look catches a server that was just starting.
 const SERVER: &str = r#"
 trap '' HUP INT QUIT TERM
 dir=$1 signal=$2
@@ -29,6 +30,7 @@ for round in 1 2; do
     fi
     sleep 0.1
 done
+cat "$dir/elsewhere" 2>/dev/null | while read -r folder; do rm -rf "$folder"; done
 rm -rf "$dir"
 "#;
 
@@ -93,7 +95,6 @@ impl Guardian {
 
     /// Says that the process has ended by itself.
     pub fn dismiss(&mut self) {
-        use std::io::Write as _;
         if let Some(mut pipe) = self.shell.stdin.take() {
             let _ = pipe.write_all(b"ended\n");
         }
@@ -121,12 +122,25 @@ fn shell(script: &str, args: &[&std::ffi::OsStr]) -> Child {
         .expect("`sh` is everywhere")
 }
 
+/// What holds all that a test process needs on the disk.
+fn scratch() -> &'static Path {
+    static SCRATCH: OnceLock<Guardian> = OnceLock::new();
+    SCRATCH.get_or_init(|| Guardian::of_server("scratch", "KILL")).dir()
+}
+
 /// A new directory that goes with the test process.
 pub fn scratch_dir(name: &str) -> PathBuf {
-    static PARENT: OnceLock<Guardian> = OnceLock::new();
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let parent = PARENT.get_or_init(|| Guardian::of_server("scratch", "KILL"));
-    let dir = parent.dir().join(format!("{name}-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+    let dir = scratch().join(format!("{name}-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
     std::fs::create_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     dir
+}
+
+/// Has a folder outside of the scratch directories, which may come later, go with them.
+pub fn remove_too(folder: &Path) {
+    let mut list = std::fs::File::options();
+    let list = list.create(true).append(true).open(scratch().join("elsewhere"));
+    // In one write: tests run beside each other.
+    let line = format!("{}\n", folder.display());
+    list.and_then(|mut list| list.write_all(line.as_bytes())).expect("a file of ours");
 }

@@ -93,6 +93,15 @@ impl Sshd {
         })
     }
 
+    /// A copy of the plain client's key, with this mode.
+    pub fn copy_of_key(&self, name: &str, mode: u32) -> PathBuf {
+        let copy = self.dir.join(name);
+        std::fs::copy(self.key(Access::Plain), &copy).expect("a fresh file");
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&copy, mode).expect("it is ours");
+        copy
+    }
+
     /// What a client calls the folder.
     pub fn path(&self, access: Access) -> String {
         match access {
@@ -260,6 +269,13 @@ fn user() -> String {
 fn keygen(file: &Path, kind: &str) {
     let mut keygen = Command::new("ssh-keygen");
     keygen.args(["-q", "-t", kind, "-N", "", "-C", "", "-f"]).arg(file);
+    assert!(quiet(keygen).status().is_ok_and(|status| status.success()), "{}", file.display());
+}
+
+/// Puts a passphrase on a key.
+pub fn lock_key(file: &Path, passphrase: &str) {
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-q", "-p", "-P", "", "-N", passphrase, "-f"]).arg(file);
     assert!(quiet(keygen).status().is_ok_and(|status| status.success()), "{}", file.display());
 }
 

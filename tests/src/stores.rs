@@ -8,7 +8,7 @@ mod redis;
 pub use postgres::{Postgres, postgres};
 pub use redis::{Redis, redis};
 
-use crate::guardian::{Guardian, scratch_dir};
+use crate::guardian::{Guardian, remove_too, scratch_dir};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -60,10 +60,12 @@ impl Deployment {
         let dir = scratch_dir(self.name());
         let database_url = match self {
             Self::Embedded => {
-                let url = format!("sqlite://{}", dir.join("relais.db").display());
+                let file = dir.join("relais.db");
+                let url = format!("sqlite://{}", file.display());
                 let db = open_db(&url).await;
                 db.migrate().await.expect("the migrations apply to an empty file");
                 db.close().await;
+                remove_too(&queue::sockets_of(&file).expect("the file is there"));
                 url
             }
             Self::Postgres | Self::Distributed => postgres().await.fresh_database().await,

@@ -28,7 +28,7 @@ const LOG_LINES: usize = 500;
     get, path = "/api/v1/jobs/{id}", tag = "jobs", operation_id = "show_job",
     params(
         ("id" = String, Path, description = "the job's id"),
-        ("X-API-Key" = Option<String>, Header, description = "a key with `jobs:read` or `admin`, or the key that made the job"),
+        ("X-API-Key" = Option<String>, Header, description = "a key with `jobs:read` or `admin`, or the key that made the job; with `nas.public` none for what was asked for without one"),
         ("X-Device-Serial" = Option<String>, Header, description = "the terminal that made the job"),
         ("Prefer" = Option<String>, Header, description = "`wait=n`: seconds to wait for the job's end, at most 25"),
         ("If-None-Match" = Option<String>, Header, description = "the `ETag` of an answer the client has"),

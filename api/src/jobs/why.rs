@@ -8,7 +8,7 @@ use axum::extract::State as FromState;
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use chrono::{DateTime, SecondsFormat, Utc};
-use queue::Blocker;
+use queue::{Blocker, Hold};
 use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
@@ -48,6 +48,13 @@ enum BlockerShown {
         /// Counted up to 10 000.
         ahead: u64,
     },
+    /// Something that all jobs of its kind need is not to be had.
+    Held {
+        reason: String,
+        since: DateTime<Utc>,
+        /// When it is looked at again.
+        until: DateTime<Utc>,
+    },
     /// It was put in for later.
     Schedule { run_at: DateTime<Utc> },
     /// An attempt failed; the next one waits.
@@ -81,9 +88,10 @@ pub(crate) async fn why(
     headers: HeaderMap,
 ) -> Result<Json<Why>, ApiError> {
     let (caller, row) = visible(&state, peer, &headers, id).await?;
-    let why = timeout(state.settings.store_timeout * 2, state.engine.why(row.id)).await??;
+    let why = ::jobs::why(state.engine.as_ref(), &state.catalog, row.id);
+    let why = timeout(state.settings.store_timeout * 2, why).await??;
     let why = why.ok_or(ApiError::NotFound)?;
-    let reads = caller.has_scope(&crate::auth::READ);
+    let reads = caller.is_some_and(|caller| caller.has_scope(&crate::auth::READ));
     let blockers = why.blockers.into_iter().map(|blocker| blocker_shown(blocker, &why.row, reads));
     let blockers: Vec<_> = blockers.collect();
     let summary = summary(&why.row, blockers.first());
@@ -104,6 +112,7 @@ fn blocker_shown(blocker: Blocker, row: &queue::JobRow, reads: bool) -> BlockerS
         Blocker::LaneHead { id, state, ahead } => {
             BlockerShown::Lane { job: reads.then_some(id), job_state: state.as_str(), ahead }
         }
+        Blocker::Held(Hold { reason, since, until }) => BlockerShown::Held { reason, since, until },
         Blocker::Schedule { run_at } => BlockerShown::Schedule { run_at },
         Blocker::Backoff { run_at, attempt, error } => {
             BlockerShown::Backoff { run_at, attempt, error }
@@ -128,6 +137,10 @@ fn summary(row: &queue::JobRow, first: Option<&BlockerShown>) -> String {
         },
         (_, Some(BlockerShown::Lane { job_state, ahead, .. })) => {
             format!("{ahead} job(s) of its lane go first; the head is {job_state}.")
+        }
+        (_, Some(BlockerShown::Held { reason, since, until })) => {
+            let (since, until) = (at(since), at(until));
+            format!("Its kind is held since {since}: {reason}. It is looked at again at {until}.")
         }
         (_, Some(BlockerShown::Schedule { run_at })) => {
             format!("The job was put in for {}.", at(run_at))

@@ -16,7 +16,7 @@ use jobs::Job;
 use jobs::kinds::TransferToNas;
 use jobs::kinds::transfer_to_nas::Report;
 use queue::{JobRow, NewJob};
-use records::documents::{Viewer, counts};
+use records::documents::{Viewer, counts, texts};
 use serde::Serialize;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -55,7 +55,7 @@ impl Run {
         ("Idempotency-Key" = Option<String>, Header, description = "8 to 255 characters, kept 7 days: the same request again gives the same answer word for word"),
     ),
     responses(
-        (status = 200, description = "what became of each", body = Run),
+        (status = 200, description = "what became of each; if somebody cancelled the transfer, so far, and an error says so", body = Run),
         (status = 202, description = "not done yet: so far; follow `Location`", body = Run),
         (status = 400, description = "no file server is configured", body = Problem),
         (status = 401, description = "no valid key", body = Problem),
@@ -96,11 +96,19 @@ impl Everything {
         let counts = timeout(state.settings.store_timeout, counts).await??;
         Ok(u64::try_from(counts.total - counts.synced).unwrap_or_default())
     }
+
+    /// How far a job has come. Until it has looked, it is known here how many there are.
+    async fn so_far(&self, state: &State, row: Option<&JobRow>) -> Result<Run, ApiError> {
+        let report = row.map(Report::of).unwrap_or_default();
+        let total = if report.total == 0 { self.waiting(state).await? } else { report.total };
+        Ok(Run { total, ..Run::of(report) })
+    }
 }
 
 impl Contract for Everything {
     const ROUTE: &'static str = "POST /api/v1/sync/run";
     const QUEUE: &'static str = TransferToNas::QUEUE;
+    const ANSWERS_CANCELLED: bool = true;
     type Told = ();
 
     fn wait(&self, settings: &Settings) -> Duration {
@@ -118,15 +126,22 @@ impl Contract for Everything {
         Ok((self.waiting(state).await? == 0).then(nothing))
     }
 
-    async fn complete(&self, _state: &State, row: JobRow) -> Result<Response, ApiError> {
-        if row.state != queue::State::Done {
-            tracing::error!(job.id = %row.id, job.state = row.state.as_str(), "a transfer has no outcome");
-            return Err(ApiError::TransferBroken);
-        }
-        Ok(Json(Run::of(Report::of(&row))).into_response())
+    async fn complete(&self, state: &State, row: JobRow) -> Result<Response, ApiError> {
+        let body = match row.state {
+            queue::State::Done => Run::of(Report::of(&row)),
+            queue::State::Cancelled => {
+                let mut run = self.so_far(state, Some(&row)).await?;
+                run.errors.push(texts::CANCELLED.to_owned());
+                run
+            }
+            broken => {
+                tracing::error!(job.id = %row.id, job.state = broken.as_str(), "a transfer has no outcome");
+                return Err(ApiError::TransferBroken);
+            }
+        };
+        Ok(Json(body).into_response())
     }
 
-    /// So far. Until the job has looked, it is known here how many there are.
     async fn pending(
         &self,
         state: &State,
@@ -134,9 +149,7 @@ impl Contract for Everything {
         id: Uuid,
         row: Option<&JobRow>,
     ) -> Result<Response, ApiError> {
-        let report = row.map(Report::of).unwrap_or_default();
-        let total = if report.total == 0 { self.waiting(state).await? } else { report.total };
-        let body = Run { total, pending: Some(Pending::of(id)), ..Run::of(report) };
-        Ok(accepted(id, &body))
+        let run = self.so_far(state, row).await?;
+        Ok(accepted(id, &Run { pending: Some(Pending::of(id)), ..run }))
     }
 }

@@ -76,6 +76,7 @@ impl Contract for One<'_> {
     const ROUTE: &'static str = "POST /api/v1/sync/document/{document_id}";
     const QUEUE: &'static str = TransferToNas::QUEUE;
     const BEGINS: bool = true;
+    const ANSWERS_CANCELLED: bool = true;
     type Told = ();
 
     fn about(&self) -> Option<String> {
@@ -120,6 +121,7 @@ fn verdict(row: &JobRow, id: i64, host: &str) -> Verdict {
     match outcome {
         Some(sent) if sent.ok => Verdict::new(true, texts::sent_to(host)),
         Some(sent) => Verdict::new(false, sent.message),
+        None if row.state == queue::State::Cancelled => Verdict::new(false, texts::CANCELLED),
         None => Verdict::new(false, texts::INTERRUPTED),
     }
 }

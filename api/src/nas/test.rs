@@ -62,6 +62,7 @@ struct Trial;
 impl Contract for Trial {
     const ROUTE: &'static str = "POST /api/v1/sync/test";
     const QUEUE: &'static str = TestNas::QUEUE;
+    const ANSWERS_CANCELLED: bool = true;
     type Told = ();
 
     /// Whoever would not wait would be told of a time-out that there was not.

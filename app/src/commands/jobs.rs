@@ -26,7 +26,7 @@ pub(super) async fn run(
             Ok(Ended::Well)
         }
         Jobs::Show { id } => show(engine, *id, json).await,
-        Jobs::Why { id } => why(engine, *id, json).await,
+        Jobs::Why { id } => why(engine, catalog, *id, json).await,
         Jobs::Tail { id } => tail::run(engine, *id, json).await,
         Jobs::Enqueue(wish) => enqueue::run(engine, catalog, wish, json).await,
         Jobs::Cancel(bulk) => act::run(engine, Act::Cancel, bulk.into(), json).await,
@@ -53,8 +53,13 @@ async fn show(engine: &dyn Engine, id: Uuid, json: bool) -> anyhow::Result<Ended
     Ok(Ended::Well)
 }
 
-async fn why(engine: &dyn Engine, id: Uuid, json: bool) -> anyhow::Result<Ended> {
-    let Some(why) = engine.why(id).await? else { return absent(id) };
+async fn why(
+    engine: &dyn Engine,
+    catalog: &Catalog,
+    id: Uuid,
+    json: bool,
+) -> anyhow::Result<Ended> {
+    let Some(why) = ::jobs::why(engine, catalog, id).await? else { return absent(id) };
     terminal::print(&match json {
         true => listing::why_object(&why),
         false => listing::why_sentences(&why, queue::clock::now()),

@@ -3,7 +3,7 @@
 use super::operators::how;
 use super::{shown, span, text, time};
 use chrono::{DateTime, Utc};
-use queue::{Blocker, State, Why};
+use queue::{Blocker, Hold, State, Why};
 use serde_json::{Value, json};
 
 /// One sentence for the job, one for each thing in its way, one for the estimate.
@@ -49,6 +49,13 @@ fn sentence(blocker: &Blocker, now: DateTime<Utc>) -> String {
             let state = state.as_str();
             format!("{ahead} of its lane go first; the head is job {id}, which is {state}.")
         }
+        Blocker::Held(Hold { reason, since, until }) => {
+            let (reason, since, at) = (shown(reason), time(*since), time(*until));
+            let left = span(*until - now);
+            format!(
+                "Its kind is held since {since}: {reason}; looked at again at {at} (in {left})."
+            )
+        }
         Blocker::Schedule { run_at } => {
             format!("It was put in for {} (in {}).", time(*run_at), span(*run_at - now))
         }
@@ -82,6 +89,9 @@ fn object(blocker: &Blocker) -> Value {
         }),
         Blocker::LaneHead { id, state, ahead } => {
             json!({"type": "lane_head", "id": id, "state": state.as_str(), "ahead": ahead})
+        }
+        Blocker::Held(Hold { reason, since, until }) => {
+            json!({"type": "held", "reason": reason, "since": since, "until": until})
         }
         Blocker::Schedule { run_at } => json!({"type": "schedule", "run_at": run_at}),
         Blocker::Backoff { run_at, attempt, error } => {

@@ -13,6 +13,7 @@ mod argv;
 mod deliver;
 mod diagnose;
 mod group;
+mod key_file;
 mod output;
 mod parked;
 mod process;

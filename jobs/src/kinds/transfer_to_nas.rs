@@ -8,13 +8,17 @@ mod run;
 mod site;
 
 use crate::connectors::nas::NOT_CONFIGURED;
-use crate::{Context, Failure, Job, Unique};
+use crate::{Context, Failure, Hold, Job, Unique};
+use db::Db;
 use queue::JobRow;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Documents whose outcome the result names one by one; all are counted.
 pub const NAMED: usize = 1_000;
+
+/// The one reason for which transfers are held.
+const HELD: &str = "the disk of the NAS is full";
 
 /// Which documents to send.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -85,6 +89,11 @@ impl Job for TransferToNas {
     fn attributes(&self) -> Vec<(&'static str, String)> {
         let documents = self.documents.iter().flatten().take(16);
         documents.map(|id| ("document", id.to_string())).collect()
+    }
+
+    async fn held(db: &Db) -> Result<Option<Hold>, db::Error> {
+        let held = records::nas::held(db).await?;
+        Ok(held.map(|(since, until)| Hold { reason: HELD.to_owned(), since, until }))
     }
 
     async fn run(self, cx: &Context) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram as StdDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -38,12 +39,16 @@ pub(crate) fn start(bell: &Arc<Bell>, file: &Path) {
     }
 }
 
-fn open(id: Uuid, file: &Path) -> std::io::Result<Sockets> {
-    let file = file.canonicalize()?;
+/// Where the processes that share an SQLite file have their sockets. A socket's path has at most
+/// 107 bytes, so it cannot always stand beside the file.
+pub fn folder(file: &Path) -> std::io::Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
-    file.hash(&mut hasher);
-    // A socket's path has at most 107 bytes, so it cannot always stand beside the file.
-    let directory = PathBuf::from(format!("/tmp/relais-{:016x}", hasher.finish()));
+    file.canonicalize()?.hash(&mut hasher);
+    Ok(PathBuf::from(format!("/tmp/relais-{:016x}", hasher.finish())))
+}
+
+fn open(id: Uuid, file: &Path) -> std::io::Result<Sockets> {
+    let directory = folder(file)?;
     match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
         _ => {}
@@ -51,7 +56,11 @@ fn open(id: Uuid, file: &Path) -> std::io::Result<Sockets> {
     let own = directory.join(format!("{}.sock", id.simple()));
     let socket = Arc::new(UnixDatagram::bind(&own)?);
     let sockets = Sockets { directory, own, id, socket };
-    if sockets.is_private()? { Ok(sockets) } else { Err(ErrorKind::PermissionDenied.into()) }
+    if !sockets.is_private()? {
+        return Err(ErrorKind::PermissionDenied.into());
+    }
+    sockets.sweep();
+    Ok(sockets)
 }
 
 impl Sockets {
@@ -65,6 +74,16 @@ impl Sockets {
     fn others(&self) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(&self.directory) else { return Vec::new() };
         entries.flatten().map(|entry| entry.path()).filter(|path| *path != self.own).collect()
+    }
+
+    /// Removes what killed processes left: sockets that nobody listens at.
+    fn sweep(&self) {
+        for other in self.others() {
+            let reached = StdDatagram::unbound().and_then(|socket| socket.connect(&other));
+            if reached.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+                let _ = std::fs::remove_file(other);
+            }
+        }
     }
 
     async fn send(&self, message: &[u8], to: &Path) {
@@ -99,6 +118,7 @@ impl Carrier for Sockets {
 impl Drop for Sockets {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.own);
+        self.sweep();
         // The last one out; with others inside it stays.
         let _ = std::fs::remove_dir(&self.directory);
     }

@@ -92,7 +92,8 @@ impl Record {
         let is_open = why.blockers.iter().any(|blocker| match blocker {
             Blocker::Paused(pause) => pause.until.is_none(),
             Blocker::LaneHead { .. } | Blocker::NoWorkerForQueue | Blocker::NoWorkerForKind => true,
-            Blocker::Schedule { .. } | Blocker::Backoff { .. } | Blocker::Turn { .. } => false,
+            Blocker::Schedule { .. } | Blocker::Backoff { .. } => false,
+            Blocker::Held(_) | Blocker::Turn { .. } => false,
         });
         let rate = self.figures().await?.into_iter().find(|queue| queue.queue == why.row.queue);
         let rate = rate.map_or(0, |queue| queue.done_per_minute + queue.failed_per_minute);

@@ -18,6 +18,8 @@ pub const PENDING_STATE: &str = "EN_COURS";
 pub const BAD_ID: &str = "Identifiant de document invalide : un nombre entier est attendu";
 /// A job that ended without an outcome.
 pub const INTERRUPTED: &str = "Synchronisation interrompue";
+/// A transfer that somebody cancelled.
+pub const CANCELLED: &str = "Synchronisation annulée";
 /// The test that ended without a diagnosis.
 pub const TEST_INTERRUPTED: &str = "Échec de connexion : test interrompu";
 /// Without a key, or with a wrong one.

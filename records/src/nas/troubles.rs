@@ -20,9 +20,11 @@ pub struct Trouble {
 
 /// $1 host, $2 port, $3 code, $4 detail.
 static NOTE: Sql = Sql::both(
-    "INSERT INTO nas_troubles (host, port, code, detail, times, at) \
-     VALUES ($1, $2, $3, $4, 1, {now}) ON CONFLICT (host, port) DO UPDATE \
+    "INSERT INTO nas_troubles (host, port, code, detail, times, at, since) \
+     VALUES ($1, $2, $3, $4, 1, {now}, {now}) ON CONFLICT (host, port) DO UPDATE \
      SET code = excluded.code, detail = excluded.detail, at = excluded.at, held_until = NULL, \
+     since = CASE WHEN nas_troubles.code = excluded.code \
+     THEN COALESCE(nas_troubles.since, nas_troubles.at) ELSE excluded.at END, \
      times = CASE WHEN nas_troubles.code = excluded.code THEN nas_troubles.times + 1 ELSE 1 END",
 );
 
@@ -67,6 +69,16 @@ pub async fn hold(
     note(db, at, code, detail).await?;
     let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
     db.execute(&HOLD, args![at.0, i64::from(at.1), length]).await.map(drop)
+}
+
+/// Since when and until when nothing is to be sent, for people who ask: whatever server it is.
+pub async fn held(db: &Db) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, Error> {
+    static HELD: Sql = Sql::both(
+        "SELECT COALESCE(since, at) AS since, held_until FROM nas_troubles \
+         WHERE held_until > {now} ORDER BY held_until DESC LIMIT 1",
+    );
+    let row = db.read_one(&HELD, args![]).await?;
+    row.map(|row| Ok((row.get("since")?, row.get("held_until")?))).transpose()
 }
 
 /// All is well.

@@ -5,6 +5,7 @@ use serde_json::json;
 use tests::app::Answer;
 use tests::stores::Deployment;
 use tests::wait::until;
+use uuid::Uuid;
 
 impl Case {
     async fn post_with_key(&self, path: &str, who: &str, key: &str) -> Answer {
@@ -59,6 +60,46 @@ pub(crate) async fn a_key_belongs_to_one_document(deployment: Deployment) {
     assert!(is_replayed(&again) && again.text == first.text, "{}", again.text);
     let other = case.post_with_key("/api/v1/sync/document/43", ANNE, "document-1").await;
     assert_eq!((other.status, &other.json()["code"]), (422, &json!("IDEMPOTENCY_KEY_REUSED")));
+}
+
+/// D-11: a cancelled transfer has an answer, and the request that is sent again gets no other.
+pub(crate) async fn a_cancelled_transfer_is_the_answer_for_its_key(deployment: Deployment) {
+    let case = Case::with_nas(deployment).await;
+    case.seed(documents(42..=42, None)).await;
+    let why = "Synchronisation annulée";
+    let run = json!({"total": 1, "synced": 0, "failed": 0, "errors": [why]});
+    let one = json!({"success": false, "message": why});
+    for (path, expected) in [("/api/v1/sync/run", run), ("/api/v1/sync/document/42", one)] {
+        let request = case.request("POST", path, ANNE).header("Idempotency-Key", "annulee-1");
+        let begun = read(request.header("Prefer", "respond-async")).await;
+        assert_eq!(begun.status, 202, "{}", begun.text);
+        case.cancel(job_of(&begun)).await;
+        let told = case.post_with_key(path, ANNE, "annulee-1").await;
+        assert_eq!((told.status, told.json()), (200, expected));
+        let again = case.post_with_key(path, ANNE, "annulee-1").await;
+        assert!(is_replayed(&again) && again.text == told.text, "{}", again.text);
+    }
+}
+
+/// The same of a test; whoever asked first has gone meanwhile.
+pub(crate) async fn a_cancelled_test_is_the_answer_for_its_key(deployment: Deployment) {
+    let case = Case::with_nas(deployment).await;
+    let test = || case.post_with_key("/api/v1/sync/test", ANNE, "test-0001");
+    let job = tokio::select! {
+        job = case.take("nas_test") => job,
+        answer = test() => panic!("{}", answer.text),
+    };
+    case.cancel(job.ticket.id).await;
+    case.obey(&job).await;
+    let expected = json!({"success": false, "message": "Échec de connexion : test interrompu"});
+    let told = test().await;
+    assert_eq!((told.status, told.json()), (200, expected));
+    assert!(is_replayed(&told), "{:?}", told.headers);
+}
+
+fn job_of(answer: &Answer) -> Uuid {
+    let job = answer.json()["job"].as_str().unwrap().to_owned();
+    job.rsplit('/').next().unwrap().parse().unwrap()
 }
 
 /// D-18: more than can be worked off is refused before it is taken, with `Retry-After`; a known key

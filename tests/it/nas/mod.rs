@@ -8,6 +8,7 @@ mod contract;
 mod counts;
 mod documents;
 mod end_to_end;
+mod held;
 mod keys;
 mod quota;
 mod room;
@@ -17,13 +18,14 @@ mod sweep;
 mod waiting;
 
 use crate::by_deployment;
-use queue::{Claim, Claimed, Engine, Outcome};
+use queue::{Act, Acted, Actor, Claim, Claimed, Engine, Outcome};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
 use tests::app::{Answer, TestApp};
 use tests::stores::Deployment;
 use tests::wait::until;
+use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Two keys that may send documents, an administrator, and a key that may do nothing.
@@ -47,9 +49,14 @@ on_every_deployment! {
     keys::a_run_with_a_key_is_answered_again,
     keys::a_key_belongs_to_one_document,
     keys::a_full_queue_takes_no_more_documents,
+    keys::a_cancelled_transfer_is_the_answer_for_its_key,
+    keys::a_cancelled_test_is_the_answer_for_its_key,
+    held::a_transfer_that_waits_for_a_full_disk_says_so,
+    held::a_full_disk_holds_only_those_that_it_holds,
     waiting::a_run_that_takes_long_shows_how_far_it_is_and_is_joined,
     waiting::a_document_that_takes_long_is_pending,
     waiting::a_transfer_without_an_outcome_is_no_success,
+    waiting::a_cancelled_transfer_tells_how_far_it_came,
     waiting::a_test_that_nobody_makes_has_timed_out,
     waiting::a_test_that_the_process_does_not_await_is_interrupted,
     documents::a_document_comes_whole_and_under_a_name_of_ours,
@@ -70,6 +77,8 @@ on_every_deployment! {
     scope::what_is_foreign_looks_like_what_is_missing,
     scope::only_keys_with_the_scope_may_come_in,
     scope::an_open_contract_asks_for_no_key,
+    scope::an_open_client_follows_what_open_clients_asked_for,
+    scope::a_closed_contract_shows_no_job_without_a_key,
     seed::a_missing_file_is_seeded_and_found_later,
     seed::a_seed_is_checked_as_a_whole,
     seed::names_at_the_destination_are_unique,
@@ -190,6 +199,20 @@ impl Case {
     async fn end(&self, job: &Claimed, result: &Value) {
         let outcome = Outcome::Done { result: Some(result.to_string()) };
         let recorded = self.engine.finish(&[(job.ticket, outcome)]).await.unwrap();
+        assert_eq!(recorded, [job.ticket]);
+    }
+
+    /// An operator cancels a job.
+    async fn cancel(&self, job: Uuid) {
+        let by = Actor { principal: "cli:ops".to_owned(), reason: None };
+        let acted = self.engine.act(&[job], Act::Cancel, &by).await.unwrap();
+        assert!(matches!(acted[..], [Acted::Done | Acted::Requested]), "{acted:?}");
+    }
+
+    /// Ends a running job that somebody cancelled, as a worker does.
+    async fn obey(&self, job: &Claimed) {
+        let cancelled = Outcome::Cancelled { error: "cli:ops".to_owned() };
+        let recorded = self.engine.finish(&[(job.ticket, cancelled)]).await.unwrap();
         assert_eq!(recorded, [job.ticket]);
     }
 

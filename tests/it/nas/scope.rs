@@ -1,6 +1,7 @@
 //! Whose documents somebody sees (S-10, D-50), and who may come in at all (C-25).
 
 use super::{ADMIN, ANNE, BORIS, Case, NAS, NOBODY, report};
+use queue::NewJob;
 use serde_json::{Value, json};
 use tests::stores::Deployment;
 
@@ -103,4 +104,62 @@ pub(crate) async fn an_open_contract_asks_for_no_key(deployment: Deployment) {
             "{method} {path}"
         );
     }
+}
+
+/// C-25: what its 202 points to. Whatever else there is looks as without credentials anywhere.
+pub(crate) async fn an_open_client_follows_what_open_clients_asked_for(deployment: Deployment) {
+    let env = [&NAS[..], &[("NAS_API_PUBLIC", "true")]].concat();
+    let case = Case::open(deployment, &env).await;
+    case.seed(super::documents(42..=43, None)).await;
+    let asked = case.post_preferring("/api/v1/sync/document/42", "", "respond-async").await;
+    let mine = asked.headers["location"].to_str().unwrap().to_owned();
+    for suffix in ["", "/logs", "/why"] {
+        let shown = case.get(&format!("{mine}{suffix}"), "").await;
+        assert_eq!(shown.status, 200, "{suffix}: {}", shown.text);
+    }
+    assert_eq!(case.get(&mine, "").await.json()["done"], false);
+    let events = case.request("GET", &format!("{mine}/events"), "").send().await.unwrap();
+    assert_eq!(events.status(), 200);
+    // Another open client is shown it, too: it may have joined that run.
+    let job =
+        NewJob { principal: Some("ip:192.168.1.7".to_owned()), ..NewJob::new("k", "q", "{}") };
+    let other = case.engine.enqueue(&[job]).await.unwrap()[0].id;
+    assert_eq!(case.get(&format!("/api/v1/jobs/{other}"), "").await.status, 200);
+
+    let asked = case.post_preferring("/api/v1/sync/document/43", ANNE, "respond-async").await;
+    let of_anne = asked.headers["location"].to_str().unwrap().to_owned();
+    let nobodys = case.engine.enqueue(&[NewJob::new("k", "q", "{}")]).await.unwrap()[0].id;
+    let missing = uuid::Uuid::now_v7();
+    let refused = async |method: &str, path: &str, key: &str| {
+        let answer = super::read(case.request(method, path, key)).await;
+        let mut body: Value = answer.json();
+        body["instance"] = Value::Null;
+        (answer.status, body)
+    };
+    let expected = refused("GET", "/api/v1/jobs", "").await;
+    assert_eq!(expected.0, 401);
+    for path in
+        [of_anne.clone(), format!("/api/v1/jobs/{nobodys}"), format!("/api/v1/jobs/{missing}")]
+            .iter()
+            .map(String::as_str)
+            .chain(["/api/v1/jobs/none", "/api/v1/jobs/%ff", "/api/v1/queues"])
+    {
+        assert_eq!(refused("GET", path, "").await, expected, "{path}");
+    }
+    // Looking is all; and whoever shows a key is that key.
+    let cancel = format!("{mine}/cancel");
+    for (method, path) in [("POST", &cancel), ("DELETE", &mine), ("POST", &mine)] {
+        assert_eq!(refused(method, path, "").await.0, 401, "{method} {path}");
+    }
+    assert_eq!(refused("GET", &mine, "anne.wrong").await.0, 401);
+    assert_eq!(refused("GET", &mine, ANNE).await.0, 404);
+    assert_eq!(case.get(&of_anne, ANNE).await.status, 200);
+}
+
+/// C-25: also not one from when it was open.
+pub(crate) async fn a_closed_contract_shows_no_job_without_a_key(deployment: Deployment) {
+    let case = Case::with_nas(deployment).await;
+    let job = NewJob { principal: Some("ip:127.0.0.1".to_owned()), ..NewJob::new("k", "q", "{}") };
+    let id = case.engine.enqueue(&[job]).await.unwrap()[0].id;
+    assert_eq!(case.get(&format!("/api/v1/jobs/{id}"), "").await.status, 401);
 }

@@ -1,10 +1,12 @@
 //! What is answered before a job's end (C-23, D-6, D-7, D-9), and when it has none.
 
 use super::{ANNE, Case, documents, report};
-use queue::{Outcome, Progress, Save};
+use queue::{Filter, Outcome, Page, Progress, Save, State};
 use serde_json::{Value, json};
 use tests::app::Answer;
 use tests::stores::{Deployment, signal};
+use tests::wait::until;
+use uuid::Uuid;
 
 /// C-23, D-7, D-9, R-001-23, R-001-35: the same four members, and where to follow; whoever asks meanwhile
 /// joins.
@@ -80,6 +82,37 @@ pub(crate) async fn a_transfer_without_an_outcome_is_no_success(deployment: Depl
     assert_eq!((one.status, one.json()), (200, expected));
 }
 
+/// C-23, R-001-24, R-001-29: somebody cancels the transfer that a client waits for.
+pub(crate) async fn a_cancelled_transfer_tells_how_far_it_came(deployment: Deployment) {
+    let case = Case::with_nas(deployment).await;
+    case.seed(documents(1..=8, None)).await;
+    let cancelled = "Synchronisation annulée";
+    // Before anybody has begun.
+    let (run, ()) = tokio::join!(case.post("/api/v1/sync/run", ANNE), async {
+        let job = case.put_in().await;
+        case.cancel(job).await;
+    });
+    let nothing = json!({"total": 8, "synced": 0, "failed": 0, "errors": [cancelled]});
+    assert_eq!((run.status, run.json()), (200, nothing));
+    // In the middle.
+    let (run, ()) = tokio::join!(case.post("/api/v1/sync/run", ANNE), async {
+        let mut so_far = report(&[(1, None), (2, None), (3, Some("Fichier source introuvable"))]);
+        so_far["total"] = json!(8);
+        case.stop(Some(&so_far)).await;
+    });
+    let expected = json!({"total": 8, "synced": 2, "failed": 1,
+        "errors": ["Document 3: Fichier source introuvable", cancelled]});
+    assert_eq!((run.status, run.json()), (200, expected));
+    // One document; and one that had arrived when it was cancelled is there.
+    let there = json!({"success": true, "message": "Synchronisé vers 192.168.1.100"});
+    let not_there = json!({"success": false, "message": cancelled});
+    for (so_far, expected) in [(None, not_there), (Some(report(&[(4, None)])), there)] {
+        let one = case.post("/api/v1/sync/document/4", ANNE);
+        let (one, ()) = tokio::join!(one, case.stop(so_far.as_ref()));
+        assert_eq!((one.status, one.json()), (200, expected));
+    }
+}
+
 /// R-001-21: and the test is not made later.
 pub(crate) async fn a_test_that_nobody_makes_has_timed_out(deployment: Deployment) {
     let case = Case::with_nas(deployment).await;
@@ -108,6 +141,30 @@ pub(crate) async fn a_test_that_the_process_does_not_await_is_interrupted(deploy
     let (answer, ()) = tokio::join!(case.post("/api/v1/sync/test", ANNE), stop);
     let expected = json!({"success": false, "message": "Échec de connexion : test interrompu"});
     assert_eq!((answer.status, answer.json()), (200, expected));
+}
+
+impl Case {
+    /// A transfer that waits.
+    async fn put_in(&self) -> Uuid {
+        let filter = Filter { state: Some(State::Ready), ..Filter::default() };
+        let mut ids = Vec::new();
+        until("there is a job", async || {
+            let page = Page { limit: 1, before: None };
+            ids = self.engine.find(&filter, &page).await.unwrap().ids;
+            !ids.is_empty()
+        })
+        .await;
+        ids[0]
+    }
+
+    /// Takes the next transfer, which comes as far as this and is cancelled.
+    async fn stop(&self, so_far: Option<&Value>) {
+        let job = self.take("nas").await;
+        let save = Save { progress: None, checkpoint: so_far.map(Value::to_string) };
+        self.engine.save(job.ticket, &save).await.unwrap();
+        self.cancel(job.ticket.id).await;
+        self.obey(&job).await;
+    }
 }
 
 fn pending(answer: &Answer, applied: &str) -> Value {

@@ -3,12 +3,13 @@
 use futures::StreamExt as _;
 use jobs::connectors::nas::{Code, Diagnosis, Nas, Session, Settings};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::guardian::scratch_dir;
-use tests::sshd::{Access, Sshd};
+use tests::sshd::{Access, Sshd, chown};
 use tests::stores::{free_port, is_root};
 
 fn settings(nas: &Sshd, access: Access) -> Settings {
@@ -51,10 +52,13 @@ async fn each_trouble_has_its_own_code_and_none_takes_longer_than_allowed() {
     let hung = key("hung", "sleep 30");
     let noisy = key("noisy", "echo hello; eval \"$SSH_ORIGINAL_COMMAND\"");
     let bare = key("bare", "PATH=/nonexistent; eval \"$SSH_ORIGINAL_COMMAND\"");
-    let open_key = nas.dir().join("open");
-    std::fs::copy(nas.key(Access::Plain), &open_key).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    std::fs::set_permissions(&open_key, mode).unwrap();
+    let open_key = nas.copy_of_key("open", 0o644);
+    let locked_key = nas.copy_of_key("passphrase", 0o600);
+    tests::sshd::lock_key(&locked_key, "secret");
+    let junk = nas.dir().join("junk");
+    std::fs::copy(nas.dir().join("plain.pub"), &junk).unwrap();
+    std::fs::set_permissions(&junk, PermissionsExt::from_mode(0o600)).unwrap();
+    let with_key = |key: &Path| Settings { key_file: Some(key.to_owned()), ..plain.clone() };
     let locked = nas.dir().join("locked");
     std::fs::create_dir(&locked).unwrap();
     let wrong_key = vec![
@@ -105,7 +109,11 @@ async fn each_trouble_has_its_own_code_and_none_takes_longer_than_allowed() {
         ),
         ("host_key_unknown", prefix, plain.clone(), Vec::new()),
         ("host_key_changed", prefix, plain.clone(), wrong_key),
-        ("key_file", prefix, with(&|s| s.key_file = Some(open_key.clone())), good.clone()),
+        ("key_file", "absent ou illisible", with_key(&nas.dir().join("absent")), good.clone()),
+        ("key_file", "absent ou illisible", with_key(nas.dir()), good.clone()),
+        ("key_mode", "lisible par d'autres", with_key(&open_key), good.clone()),
+        ("key_passphrase", "phrase secrète", with_key(&locked_key), good.clone()),
+        ("key_format", "ne contient pas de clé privée", with_key(&junk), good.clone()),
         ("no_rsync", prefix, with(&|s| s.key_file.clone_from(&bare)), good.clone()),
         ("noisy_shell", prefix, with(&|s| s.key_file.clone_from(&noisy)), good.clone()),
         ("missing_path", prefix, with(&|s| s.path = some("/nonexistent/folder")), good.clone()),
@@ -126,6 +134,13 @@ async fn each_trouble_has_its_own_code_and_none_takes_longer_than_allowed() {
     if is_root() {
         let path = Some(locked.display().to_string());
         cases.push(("read_only", prefix, with(&|s| s.path.clone_from(&path)), good.clone()));
+        // Of somebody else's key, such as one that a container is given, ssh minds no mode.
+        let foreign = nas.copy_of_key("foreign", 0o640);
+        chown(nas.user(), &foreign);
+        cases.push(("ok", "Connexion réussie", with_key(&foreign), good.clone()));
+    } else {
+        let shut = nas.copy_of_key("shut", 0o000);
+        cases.push(("key_file", "absent ou illisible", with_key(&shut), good.clone()));
     }
     let tries = cases.into_iter().map(|(code, text, settings, keys)| async move {
         let (found, took) = tried(settings, keys).await;

@@ -30,6 +30,8 @@ async fn a_full_disk_is_held_and_told_once_and_goes_on_when_there_is_room() {
         rig.engine.get(job).await.unwrap().unwrap().state == State::Scheduled
     })
     .await;
+    let why = rig.app.run(&["jobs", "why", &job.to_string()]).await;
+    assert!(why.contains("the disk of the NAS is full"), "{why}");
     rig.assert_marks_are_true(&ids).await;
     let marked = rig.get(ids[0]).await.synced_to_nas;
     assert!(marked, "what had room is there and marked: {}", rig.logs());

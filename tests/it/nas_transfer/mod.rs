@@ -6,6 +6,7 @@ mod cuts;
 mod delivery;
 mod diagnosis;
 mod disk;
+mod key_file;
 mod many;
 mod secrets;
 mod storm;

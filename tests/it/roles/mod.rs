@@ -10,6 +10,7 @@ mod operate_bulk;
 pub(crate) mod schedules;
 mod settings;
 mod signals;
+mod sockets;
 mod up;
 
 use crate::on_stores;

@@ -126,9 +126,12 @@ async fn the_nas_names_of_the_source_are_settings() {
     let dir = scratch_dir("settings");
     let nas = [("NAS_HOST", "nas.local"), ("NAS_USER", "relais"), ("NAS_PATH", "/volume1/f")];
     let env: Vec<_> = nas.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let scheduler = Process::spawn(&["scheduler"], &env, &dir);
+    let mut scheduler = Process::spawn(&["scheduler"], &env, &dir);
     printed(&scheduler, "nas.configured").await;
     assert!(scheduler.log().contains(r#""nas.configured":true"#), "{}", scheduler.log());
+    // Of its own accord, it takes its sockets along.
+    scheduler.terminate();
+    assert!(scheduler.wait(PATIENCE).await.is_some(), "{}", scheduler.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,7 +101,12 @@ impl Diagnosis {
             "host_key_changed" => {
                 "find out why: only if the NAS was set up anew, run `relais nas trust`"
             }
-            "key_file" => "make nas.key_file a private key without a passphrase, mode 0600",
+            "key_file" => "let nas.key_file name a private key that this account can read",
+            "key_mode" => "let nobody but its owner read nas.key_file: chmod 600",
+            "key_passphrase" => {
+                "take the passphrase from the key with ssh-keygen -p, or make a key without one"
+            }
+            "key_format" => "let nas.key_file name a private key, not the one that ends in .pub",
             "no_rsync" => "install rsync on the NAS, or switch its rsync service on",
             "noisy_shell" => "let the start-up files of nas.user's shell on the NAS print nothing",
             "read_only" => "give nas.user the right to write to nas.path",

@@ -4,10 +4,10 @@
 use super::argv::{self, ALIAS};
 use super::group::Group;
 use super::process::{self, Ended};
-use super::{Code, Error, Nas, Source, Stage, Target, stage, texts};
+use super::{Code, Error, Nas, Source, Stage, Target, key_file, stage, texts};
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -87,7 +87,6 @@ impl Session {
         let target = nas.target().cloned();
         let target = target.ok_or_else(|| Error::new(Code::Local, texts::NOT_CONFIGURED))?;
         nas.check_rsync().await?;
-        check_key(nas.settings().key_file.as_deref())?;
         let (uploads, run_dir) = (&nas.settings().uploads, &nas.settings().run_dir);
         let (dir, spools) = (Dir::below(run_dir), stage::spools(uploads, run_dir));
         // They go with the group, also if this process is killed, and so it is there first.
@@ -124,7 +123,7 @@ impl Session {
         loop {
             if let Some(status) = self.master.try_wait().map_err(local)? {
                 let said = (&mut self.errors).await.unwrap_or_default();
-                return Err(self.judged(status.code(), &said));
+                return Err(self.refusal(status.code(), &said).await);
             }
             // ssh makes the socket once it has signed in.
             if self.dir.socket().exists() {
@@ -141,6 +140,15 @@ impl Session {
     /// Whether it stands, as far as is known here, and would be made with the same host keys.
     pub(super) fn may_serve(&mut self, keys: &[String]) -> bool {
         self.keys == keys && matches!(self.master.try_wait(), Ok(None))
+    }
+
+    /// What it means that nobody was let in: it may be because of the key file.
+    async fn refusal(&self, exit: Option<i32>, said: &str) -> Error {
+        let error = self.judged(exit, said);
+        match &self.nas.settings().key_file {
+            Some(file) if error.code == Code::Auth => key_file::fault(file).await.unwrap_or(error),
+            _ => error,
+        }
     }
 
     #[must_use]
@@ -218,15 +226,6 @@ impl Session {
 /// A folder that only we can read.
 pub(super) fn make(folder: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(folder)
-}
-
-/// ssh would refuse it too, with words that tell where it is.
-fn check_key(file: Option<&Path>) -> Result<(), Error> {
-    let Some(file) = file else { return Ok(()) };
-    let fine = std::fs::metadata(file)
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o077 == 0)
-        && std::fs::File::open(file).is_ok();
-    if fine { Ok(()) } else { Err(Error::new(Code::KeyFile, texts::KEY_FILE)) }
 }
 
 pub(super) fn local(error: impl std::fmt::Display) -> Error {

@@ -23,8 +23,14 @@ pub enum Code {
     HostKeyUnknown,
     /// The host key is not the one that was trusted: somebody else may be answering.
     HostKeyChanged,
-    /// The key file cannot be used.
+    /// The key file is not there, or cannot be read.
     KeyFile,
+    /// Others can read the key file, so that ssh does not use it.
+    KeyMode,
+    /// The key has a passphrase, and nobody is there to type it.
+    KeyPassphrase,
+    /// What is in the key file is no private key.
+    KeyFormat,
     /// There is no rsync on the server.
     NoRsync,
     /// The user's shell prints text.
@@ -60,6 +66,9 @@ impl Code {
             Self::HostKeyUnknown => "host_key_unknown",
             Self::HostKeyChanged => "host_key_changed",
             Self::KeyFile => "key_file",
+            Self::KeyMode => "key_mode",
+            Self::KeyPassphrase => "key_passphrase",
+            Self::KeyFormat => "key_format",
             Self::NoRsync => "no_rsync",
             Self::NoisyShell => "noisy_shell",
             Self::ReadOnly => "read_only",
