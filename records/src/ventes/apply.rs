@@ -21,6 +21,7 @@ use chrono::{DateTime, Utc};
 use db::{Error, Sql, Tx, failpoint};
 use futures::FutureExt as _;
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use stored::{Stored, StoredSales};
 use uuid::Uuid;
@@ -70,11 +71,12 @@ pub async fn apply(
     first: usize,
     sales: &[Box<RawValue>],
 ) -> Result<Vec<SaleOutcome>, Error> {
-    let sales: Vec<_> = sales
+    let mut sales: Vec<_> = sales
         .iter()
         .enumerate()
         .map(|(offset, raw)| Sent::read(raw, first + offset, origin.boutique_id))
         .collect();
+    tell_apart(&mut sales);
     scope(tx, origin.boutique_id).await?;
     let mut chunk = Chunk::load(tx, origin, policy, &sales).await?;
     let outcomes = chunk.apply_all(tx, &sales).await?;
@@ -108,11 +110,25 @@ pub async fn set_aside(
     Ok(outcomes)
 }
 
+/// Two equal sales without numbers are two (D-13): each has a row of its own if it is refused.
+fn tell_apart(sales: &mut [Sent<'_>]) {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for sent in sales.iter_mut().filter(|sent| sent.number().is_none()) {
+        let before = seen.entry(sent.fingerprint.clone()).or_default();
+        if *before > 0 {
+            sent.kept_as = format!("{}:{before}", sent.fingerprint);
+        }
+        *before += 1;
+    }
+}
+
 /// One sale as it arrived.
 struct Sent<'a> {
     raw: &'a RawValue,
     position: usize,
     fingerprint: String,
+    /// What its row in `ventes_rejetees` is known by, beside its number.
+    kept_as: String,
     sale: Result<Sale, Box<Malformed>>,
 }
 
@@ -123,7 +139,8 @@ impl<'a> Sent<'a> {
             Ok(sale) => fingerprint::of_sale(sale),
             Err(_) => fingerprint::of_text(raw),
         };
-        Self { raw, position, fingerprint, sale }
+        let kept_as = fingerprint.clone();
+        Self { raw, position, fingerprint, kept_as, sale }
     }
 
     fn number(&self) -> Option<&str> {
@@ -134,7 +151,7 @@ impl<'a> Sent<'a> {
     }
 
     fn rejection(&self) -> Rejection<'_> {
-        Rejection { number: self.number(), fingerprint: &self.fingerprint, raw: self.raw }
+        Rejection { number: self.number(), fingerprint: &self.kept_as, raw: self.raw }
     }
 
     fn refused(&self, origin: &Origin, code: Code, message: String) -> SaleOutcome {
@@ -183,7 +200,7 @@ impl<'a> Chunk<'a> {
         let well_formed = || sales.iter().filter_map(|sent| sent.sale.as_ref().ok());
         let article_ids = well_formed().flat_map(|sale| &sale.lines).map(|line| line.article_id);
         let numbers: Vec<_> = well_formed().filter_map(|sale| sale.number.clone()).collect();
-        let fingerprints = sales.iter().map(|sent| sent.fingerprint.clone()).collect();
+        let fingerprints = sales.iter().map(|sent| sent.kept_as.clone()).collect();
         Ok(Self {
             origin,
             policy,
@@ -253,7 +270,7 @@ impl<'a> Chunk<'a> {
             }
         };
         let alerts = book::move_stock(tx, self.origin, self.policy.stock, id, &booking).await?;
-        self.open.close(tx, self.origin, sent.number(), &sent.fingerprint).await?;
+        self.open.close(tx, self.origin, sent.number(), &sent.kept_as).await?;
         Ok(self.booked(id, booking, alerts))
     }
 

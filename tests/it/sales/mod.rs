@@ -47,6 +47,7 @@ on_every_deployment! {
     repeats::an_unnumbered_batch_is_one_request_until_its_answer_was_delivered,
     rejected::a_foreign_article_looks_like_an_unknown_one,
     rejected::a_refused_sale_is_kept_whole_and_closed_by_its_success,
+    rejected::equal_sales_without_numbers_are_kept_apart,
     rejected::forty_buyers_share_a_stock_of_ten,
     limits::a_batch_of_several_chunks_is_accounted_for,
     limits::a_thousand_sales_are_taken_and_one_more_is_refused,

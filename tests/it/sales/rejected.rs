@@ -57,6 +57,32 @@ pub(super) async fn a_refused_sale_is_kept_whole_and_closed_by_its_success(deplo
     case.close().await;
 }
 
+/// D-13, D-15: two equal sales without numbers are two; what becomes of one says nothing of the other.
+pub(super) async fn equal_sales_without_numbers_are_kept_apart(deployment: Deployment) {
+    static OPEN: Sql = Sql::both(
+        "SELECT tentatives FROM ventes_rejetees WHERE boutique_id = $1 AND NOT traitee ORDER BY id",
+    );
+    static RESTOCK: Sql = Sql::both(
+        "UPDATE articles SET quantite_stock = quantite_stock + 5, \
+         stock_initial = stock_initial + 5 WHERE id = $1",
+    );
+    let case = Case::open(deployment).await;
+    let open = async || {
+        let rows = case.db.read(&OPEN, args![case.shop.id]).await.unwrap();
+        rows.iter().map(|row| row.get::<i64>("tentatives").unwrap()).collect::<Vec<_>>()
+    };
+    let one = format!(r#"{{"lignes":[{{"article_id":{},"quantite":12}}]}}"#, case.shop.a);
+    let two = [one.clone(), one];
+    assert_eq!(case.words(&two).await, ["STOCK_INSUFFISANT"; 2]);
+    assert_eq!(open().await, [1, 1]);
+    assert_eq!(case.words(&two).await, ["STOCK_INSUFFISANT"; 2]);
+    assert_eq!(open().await, [2, 2]);
+    case.db.execute(&RESTOCK, args![case.shop.a]).await.unwrap();
+    assert_eq!(case.words(&two).await, ["+", "STOCK_INSUFFISANT"]);
+    assert_eq!(open().await, [3], "the other one is still refused");
+    case.close().await;
+}
+
 /// I-5, D-61, R-002-30, R-002-31: two terminals, twenty requests of each at once.
 pub(super) async fn forty_buyers_share_a_stock_of_ten(deployment: Deployment) {
     let case = std::sync::Arc::new(Case::open(deployment).await);

@@ -126,7 +126,7 @@ impl Chunk<'_> {
         let sales: Vec<_> = ids.iter().copied().zip(&run.sales).collect();
         book::write(tx, self.origin, &sales, stock).await?;
         for Booking { sent, .. } in &run.sales {
-            self.open.close(tx, self.origin, sent.number(), &sent.fingerprint).await?;
+            self.open.close(tx, self.origin, sent.number(), &sent.kept_as).await?;
         }
         Ok(Some(ids))
     }
