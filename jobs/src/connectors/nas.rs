@@ -15,7 +15,6 @@ mod diagnose;
 mod group;
 mod key_file;
 mod output;
-mod parked;
 mod process;
 mod session;
 mod settings;
@@ -28,7 +27,6 @@ mod window;
 pub use deliver::{Delivery, Meter, Outcome};
 pub use diagnose::Diagnosis;
 pub(crate) use diagnose::alert_changed_key;
-pub(crate) use parked::park;
 pub use session::Session;
 pub use settings::{Settings, Target};
 pub use stage::{Source, Stage};
@@ -54,7 +52,6 @@ pub struct Nas {
     is_restricted: AtomicBool,
     rsync: OnceCell<()>,
     settled: Notify,
-    parked: parked::Parked,
 }
 
 /// None.
@@ -72,14 +69,8 @@ impl Nas {
             settings.uploads = absolute;
         }
         let target = settings.target();
-        Self {
-            settings,
-            target,
-            is_restricted: AtomicBool::new(false),
-            rsync: OnceCell::new(),
-            settled: Notify::new(),
-            parked: parked::Parked::default(),
-        }
+        let (is_restricted, rsync) = (AtomicBool::new(false), OnceCell::new());
+        Self { settings, target, is_restricted, rsync, settled: Notify::new() }
     }
 
     /// Ends when a transfer of this process next says what became of documents, or gives some back.
@@ -90,11 +81,6 @@ impl Nas {
     /// Wakes the transfers that wait for others.
     pub(crate) fn settle(&self) {
         self.settled.notify_waiters();
-    }
-
-    /// The connection that the last transfer left, if it may serve with these host keys.
-    pub(crate) fn parked(&self, keys: &[String]) -> Option<Session> {
-        self.parked.take(keys)
     }
 
     /// What it was made with.

@@ -1,7 +1,6 @@
 //! Source 001's transfers against a real file server (acceptance tests C1 to C10 of the
 //! connector): what is marked is there, what is not there is told, and nothing is left running.
 
-mod connection;
 mod cuts;
 mod delivery;
 mod diagnosis;

@@ -72,8 +72,6 @@ pub struct Session {
     spool: PathBuf,
     pub(super) group: Group,
     master: Child,
-    /// The host keys that were trusted when it was made.
-    keys: Vec<String>,
     /// How long to wait for others where only one is let in at a time.
     patience: Duration,
     errors: JoinHandle<String>,
@@ -109,7 +107,6 @@ impl Session {
             spool,
             group,
             master,
-            keys: keys.to_vec(),
             patience: PATIENCE,
             errors,
             has_room_for_parts: AtomicBool::new(false),
@@ -135,11 +132,6 @@ impl Session {
             }
             tokio::time::sleep(LOOK).await;
         }
-    }
-
-    /// Whether it stands, as far as is known here, and would be made with the same host keys.
-    pub(super) fn may_serve(&mut self, keys: &[String]) -> bool {
-        self.keys == keys && matches!(self.master.try_wait(), Ok(None))
     }
 
     /// What it means that nobody was let in: it may be because of the key file.

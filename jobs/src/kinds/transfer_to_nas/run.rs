@@ -8,7 +8,7 @@ use super::books::Books;
 use super::site::Site;
 use super::{Report, TransferToNas};
 use crate::connectors::nas::{
-    Code, Delivery, Error, MISSING, Meter, Nas, Session, Source, Stage, Target, park,
+    Code, Delivery, Error, MISSING, Meter, Nas, Session, Source, Stage, Target,
 };
 use crate::kinds::test_nas::trusted_keys;
 use crate::{Context, Failure};
@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
         let result = self.all().await;
         if let Some(session) = self.session.take() {
             match &result {
-                Ok(_) => park(session),
+                Ok(_) => session.close().await,
                 Err(_) => session.kill(),
             }
         }
@@ -289,13 +289,8 @@ impl<'a> Run<'a> {
     }
 
     async fn connect(&mut self) -> Result<Result<Session, Error>, Failure> {
+        self.has_moved = false;
         let keys = trusted_keys(self.cx.db(), &self.nas).await?;
-        let parked = self.nas.parked(&keys);
-        // If it has broken meanwhile, that says nothing of the server yet.
-        self.has_moved = parked.is_some();
-        if let Some(session) = parked {
-            return Ok(Ok(session));
-        }
         let open = Session::open(&self.nas, &keys, CONNECT);
         tokio::select! {
             session = open => Ok(session),
