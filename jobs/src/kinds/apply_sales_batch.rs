@@ -111,10 +111,11 @@ impl ApplySalesBatch {
         let progress = Progress { done: count(end), total: count(total) };
         cx.hold_in(&mut tx, Some(progress)).await?;
         let policy = &cx.services.sales;
-        let sales = &self.ventes[first..end];
         let applied = match step {
-            Step::Apply(_) => ventes::apply(&mut tx, &origin, policy, first, sales).await?,
-            Step::SetAside => ventes::set_aside(&mut tx, &origin, first, sales).await?,
+            Step::Apply(_) => {
+                ventes::apply(&mut tx, &origin, policy, &self.ventes, first..end).await?
+            }
+            Step::SetAside => ventes::set_aside(&mut tx, &origin, &self.ventes, first..end).await?,
         };
         failpoint::at("commit").await?;
         if end < total {

@@ -22,6 +22,7 @@ use db::{Error, Sql, Tx, failpoint};
 use futures::FutureExt as _;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use stored::{Stored, StoredSales};
 use uuid::Uuid;
@@ -62,21 +63,16 @@ static SAVEPOINT: Sql = Sql::both("SAVEPOINT vente");
 static ROLLBACK: Sql = Sql::both("ROLLBACK TO SAVEPOINT vente");
 static RELEASE: Sql = Sql::both("RELEASE SAVEPOINT vente");
 
-/// Applies `sales`, the first of which has position `first` in its batch; one outcome each, in
-/// order. An error means that nothing of this call may be committed.
+/// Applies the sales of `batch` at these positions; one outcome each, in order. An error means that
+/// nothing of this call may be committed.
 pub async fn apply(
     tx: &mut Tx,
     origin: &Origin,
     policy: &Policy,
-    first: usize,
-    sales: &[Box<RawValue>],
+    batch: &[Box<RawValue>],
+    positions: Range<usize>,
 ) -> Result<Vec<SaleOutcome>, Error> {
-    let mut sales: Vec<_> = sales
-        .iter()
-        .enumerate()
-        .map(|(offset, raw)| Sent::read(raw, first + offset, origin.boutique_id))
-        .collect();
-    tell_apart(&mut sales);
+    let sales = read(batch, positions, origin);
     scope(tx, origin.boutique_id).await?;
     let mut chunk = Chunk::load(tx, origin, policy, &sales).await?;
     let outcomes = chunk.apply_all(tx, &sales).await?;
@@ -89,14 +85,13 @@ pub async fn apply(
 pub async fn set_aside(
     tx: &mut Tx,
     origin: &Origin,
-    first: usize,
-    sales: &[Box<RawValue>],
+    batch: &[Box<RawValue>],
+    positions: Range<usize>,
 ) -> Result<Vec<SaleOutcome>, Error> {
     scope(tx, origin.boutique_id).await?;
     let mut open = OpenRejections::default();
-    let mut outcomes = Vec::with_capacity(sales.len());
-    for (offset, raw) in sales.iter().enumerate() {
-        let sent = Sent::read(raw, first + offset, origin.boutique_id);
+    let mut outcomes = Vec::with_capacity(positions.len());
+    for sent in read(batch, positions, origin) {
         let refusal = Refusal::internal();
         open.keep(tx, origin, &sent.rejection(), &refusal).await?;
         tracing::error!(
@@ -110,16 +105,27 @@ pub async fn set_aside(
     Ok(outcomes)
 }
 
-/// Two equal sales without numbers are two (D-13): each has a row of its own if it is refused.
-fn tell_apart(sales: &mut [Sent<'_>]) {
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    for sent in sales.iter_mut().filter(|sent| sent.number().is_none()) {
-        let before = seen.entry(sent.fingerprint.clone()).or_default();
-        if *before > 0 {
-            sent.kept_as = format!("{}:{before}", sent.fingerprint);
-        }
-        *before += 1;
+/// Two equal sales without numbers are two (D-13): each has a row of its own if it is refused. Which
+/// one a sale is does not depend on how the batch is divided.
+fn read<'a>(batch: &'a [Box<RawValue>], positions: Range<usize>, origin: &Origin) -> Vec<Sent<'a>> {
+    let mut sales = Vec::with_capacity(positions.len());
+    for (position, raw) in batch.iter().enumerate().take(positions.end).skip(positions.start) {
+        sales.push(Sent::read(raw, position, origin.boutique_id));
     }
+    if sales.iter().any(|sent| sent.number().is_none()) {
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        for raw in batch.iter().take(positions.start) {
+            *seen.entry(raw.get()).or_default() += 1;
+        }
+        for sent in &mut sales {
+            let before = seen.entry(sent.raw.get()).or_default();
+            if *before > 0 && sent.number().is_none() {
+                sent.kept_as = format!("{}:{before}", sent.fingerprint);
+            }
+            *before += 1;
+        }
+    }
+    sales
 }
 
 /// One sale as it arrived.

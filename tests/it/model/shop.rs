@@ -71,7 +71,11 @@ impl Model {
         let outcomes: Vec<_> = sales
             .iter()
             .zip(body)
-            .map(|(sale, raw)| self.apply(job, terminal, sale, raw))
+            .enumerate()
+            .map(|(place, (sale, raw))| {
+                let equal = body[..place].iter().filter(|other| *other == raw).count();
+                self.apply(job, terminal, sale, raw, equal)
+            })
             .collect();
         self.jobs.push(outcomes.clone());
         if let Some(key) = key {
@@ -106,10 +110,23 @@ impl Model {
         }
     }
 
-    fn apply(&mut self, job: usize, terminal: usize, sale: &Sale, raw: &str) -> Expected {
+    /// `equal`: how many equal sales go before it in its batch; without numbers they are others.
+    fn apply(
+        &mut self,
+        job: usize,
+        terminal: usize,
+        sale: &Sale,
+        raw: &str,
+        equal: usize,
+    ) -> Expected {
         let number = sale.number.clone();
         let shown = number.clone().unwrap_or_else(|| GENERATED.to_owned());
-        let key = (terminal, number.clone().unwrap_or_default(), fingerprint(&sale.content, raw));
+        let content = fingerprint(&sale.content, raw);
+        let kept_as = match &number {
+            Some(_) => content,
+            None => format!("{content}:{equal}"),
+        };
+        let key = (terminal, number.unwrap_or_default(), kept_as);
         let (word, total) = match self.decide(job, terminal, sale) {
             Ok((word, total)) => {
                 if word == "+"

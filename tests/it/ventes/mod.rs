@@ -139,7 +139,7 @@ pub(crate) async fn try_send(
     let body = format!("[{}]", sales.join(","));
     let sales = Batch::parse(body.as_bytes()).unwrap().into_sales();
     let mut tx = db.begin().await?;
-    let outcomes = ventes::apply(&mut tx, origin, &POLICY, 0, &sales).await?;
+    let outcomes = ventes::apply(&mut tx, origin, &POLICY, &sales, 0..sales.len()).await?;
     tx.commit().await?;
     Ok(outcomes)
 }

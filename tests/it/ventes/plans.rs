@@ -13,7 +13,8 @@ const STORED: i64 = 5_000;
 async fn apply(tx: &mut Tx, shop: &Shop, name: &str, count: usize) {
     let sales: Vec<_> = (0..count).map(|n| shop.sale(&format!("{name}-{n}"), shop.a, 1)).collect();
     let sales = Batch::parse(format!("[{}]", sales.join(",")).as_bytes()).unwrap().into_sales();
-    let outcomes = ventes::apply(tx, &shop.origin(), &POLICY, 0, &sales).await.unwrap();
+    let outcomes =
+        ventes::apply(tx, &shop.origin(), &POLICY, &sales, 0..sales.len()).await.unwrap();
     assert_eq!(super::words(&outcomes), vec!["+"; count]);
 }
 

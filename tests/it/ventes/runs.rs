@@ -21,9 +21,10 @@ async fn apply(
     let body = format!("[{}]", sales.join(","));
     let sales = Batch::parse(body.as_bytes()).unwrap().into_sales();
     let mut outcomes = Vec::new();
-    for chunk in sales.chunks(size) {
+    while outcomes.len() < sales.len() {
         let first = outcomes.len();
-        outcomes.extend(ventes::apply(tx, origin, policy, first, chunk).await?);
+        let end = sales.len().min(first.saturating_add(size));
+        outcomes.extend(ventes::apply(tx, origin, policy, &sales, first..end).await?);
     }
     Ok(outcomes)
 }

@@ -104,7 +104,8 @@ async fn apply(State(db): State<Db>, headers: HeaderMap, body: Bytes) -> Respons
     let sales = batch.into_sales();
     let mut tx = db.begin().await.expect("a transaction");
     let policy = Policy::default();
-    let ventes = ventes::apply(&mut tx, &origin, &policy, 0, &sales).await.expect("it is applied");
+    let applied = ventes::apply(&mut tx, &origin, &policy, &sales, 0..sales.len()).await;
+    let ventes = applied.expect("it is applied");
     tx.commit().await.expect("it is kept");
     let answer = answer::completed((shop.id, &shop.nom), &till.nom, BatchResult { ventes });
     (StatusCode::CREATED, Json(answer)).into_response()
