@@ -34,7 +34,7 @@ async fn lock_article(app: &TestApp, db: &Db) -> Option<Tx> {
 }
 
 /// Waits until the worker is in the middle of the batch.
-async fn until_in_the_middle(db: &Db, is_locked: bool) {
+pub(super) async fn until_in_the_middle(db: &Db, is_locked: bool) {
     static BLOCKED: Sql = Sql::both(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
          AND wait_event_type = 'Lock'",

@@ -1,5 +1,6 @@
 //! SIGTERM stops gently, a second one ends the grace time at once.
 
+use super::kills::until_in_the_middle;
 use super::{PATIENCE, SERIAL, assert_books, post_behind, printed, sales, shop, until};
 use db::{Sql, args};
 use std::time::{Duration, Instant};
@@ -68,11 +69,7 @@ async fn a_stopping_worker_finishes_its_batch_and_a_second_signal_ends_it_soon()
         static ARTICLE: Sql = Sql::both("SELECT id FROM articles WHERE id = 6 {lock}");
         lock.row(&ARTICLE, args![]).await.unwrap().expect("the article is there");
         let answer = post_behind(&app, &sales(&format!("T{number}"), 1));
-        static RUNNING: Sql = Sql::both("SELECT id FROM jobs WHERE state = 'running'");
-        until("the worker has the batch", async || {
-            db.read_one(&RUNNING, args![]).await.unwrap().is_some()
-        })
-        .await;
+        until_in_the_middle(&db, true).await;
         let worker = &mut app.workers[number];
         worker.terminate();
         printed(worker, "stopping: no new work").await;
