@@ -142,7 +142,7 @@ pub(crate) enum Operate {
     Sales(sales::SalesArgs),
     /// Look at stock, move it, settle alerts
     Stock(stock::StockArgs),
-    /// Give terminals their device keys
+    /// List terminals and give them their device keys
     Terminals(terminals::TerminalsArgs),
 }
 

@@ -10,7 +10,7 @@ mod why;
 pub(crate) use conflicts::{conflict, conflict_json, conflicts, conflicts_json};
 pub(crate) use desk::{alerts, articles, fate, refused_sales};
 pub(crate) use json::{array, object, one, text};
-pub(crate) use keys::keys;
+pub(crate) use keys::{keys, terminals};
 pub(crate) use operators::{dead, pause, queues, workers};
 pub(crate) use why::{why_object, why_sentences};
 

@@ -67,7 +67,12 @@ pub(crate) async fn open_record(settings: &Settings, patience: Patience<'_>) -> 
         );
         until(&patience, tokio::time::sleep(PAUSE)).await.ok_or_else(stopped)?;
     };
-    db.migrate().await.map_err(failed)?;
+    if let Some(newest) = db.migrate().await.map_err(failed)? {
+        tracing::warn!(
+            db.schema = newest,
+            "the database was changed by a newer relais; this one works with the changes of one release"
+        );
+    }
     Ok(db)
 }
 

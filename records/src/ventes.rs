@@ -32,7 +32,7 @@ pub use outcome::{BatchResult, Created, CreatedLine, Refused, SaleOutcome};
 pub use refusal::Code;
 pub use rejections::{RejectedSale, rejections};
 pub use scope::scope;
-pub use terminal::{Boutique, Paired, Terminal, pair, terminal, terminal_with_key};
+pub use terminal::{Boutique, Paired, Terminal, Till, pair, terminal, terminal_with_key, tills};
 
 /// What configuration may change about the sales contract (`design/sync.md` 1.11).
 #[derive(Debug, Clone, Copy)]

@@ -1,8 +1,9 @@
-//! API keys as people read them.
+//! API keys and terminals as people read them.
 
 use super::{aligned, shown, span, time};
 use chrono::{DateTime, Utc};
 use records::keys::Listed;
+use records::ventes::Till;
 
 /// One line per key.
 pub(crate) fn keys(keys: &[Listed], now: DateTime<Utc>) -> String {
@@ -21,6 +22,22 @@ pub(crate) fn keys(keys: &[Listed], now: DateTime<Utc>) -> String {
             state,
             span(now - key.cree_le),
             shown(&key.nom),
+        ]
+    }));
+    aligned(&lines)
+}
+
+/// One line per terminal.
+pub(crate) fn terminals(tills: &[Till]) -> String {
+    let mut lines = vec![["SERIAL", "SHOP", "STATE", "KEY", "NAME"].map(str::to_owned)];
+    lines.extend(tills.iter().map(|till| {
+        let shop = till.shop_id.map(|id| format!("{id} {}", till.shop.as_deref().unwrap_or("-")));
+        [
+            shown(&till.serial),
+            shop.map_or_else(|| "-".to_owned(), |shop| shown(&shop)),
+            if till.active { "active" } else { "inactive" }.to_owned(),
+            till.paired_at.map_or_else(|| "-".to_owned(), |at| format!("since {}", time(at))),
+            shown(&till.name),
         ]
     }));
     aligned(&lines)

@@ -1,6 +1,7 @@
 //! One sale as a terminal sent it: what it must look like, and the first thing wrong with it.
 //!
-//! Pure. `null` counts as absent, unknown members are ignored, nothing is guessed or rounded.
+//! Pure. `null` counts as absent, unknown members are ignored unless they are there twice (S-26),
+//! nothing is guessed or rounded.
 
 use super::refusal::Refusal;
 use super::{money, texts};
@@ -8,6 +9,7 @@ use crate::json::{View, view};
 use chrono::{DateTime, Duration, Utc};
 use rust_decimal::Decimal;
 use serde_json::value::RawValue;
+use std::collections::HashSet;
 use unicode_normalization::UnicodeNormalization;
 
 const MAX_NUMBER_CHARS: usize = 100;
@@ -15,6 +17,8 @@ const MAX_NUMBER_CHARS: usize = 100;
 const MAX_QUANTITY: i64 = 1_000_000_000;
 /// RFC 3339 sets no limit to fractions of a second; nothing real is longer.
 const MAX_DATE_CHARS: usize = 64;
+/// Characters of an unknown member's name that an error repeats.
+const MAX_SHOWN_CHARS: usize = 50;
 
 /// A well-formed sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +78,7 @@ pub(crate) fn parse(raw: &RawValue, shop_id: i64) -> Result<Sale, Box<Malformed>
 /// What the sale is, once its number is known.
 fn content(members: &Members<'_>, shop_id: i64, number: Option<String>) -> Result<Sale, Refusal> {
     shop(members, shop_id)?;
+    members.each_once()?;
     Ok(Sale {
         number,
         mode: mode(members)?,
@@ -178,6 +183,7 @@ fn line(index: usize, raw: &RawValue) -> Result<Line, Refusal> {
         return Err(Refusal::invalid(texts::expected(&place, texts::LINE)));
     };
     let members = Members { place: format!("{place}."), members };
+    members.each_once()?;
     let article_id = match members.get("article_id")? {
         Some(View::Number(text)) => money::parse_whole(text).ok(),
         _ => None,
@@ -211,6 +217,16 @@ struct Members<'a> {
 impl<'a> Members<'a> {
     fn find(&self, name: &str) -> Option<&'a RawValue> {
         self.members.iter().find(|(member, _)| member == name).map(|(_, raw)| *raw)
+    }
+
+    /// No member may be there twice, known or not: programs differ on which of them counts.
+    fn each_once(&self) -> Result<(), Refusal> {
+        let mut seen = HashSet::with_capacity(self.members.len());
+        let twice = self.members.iter().map(|(name, _)| name).find(|name| !seen.insert(*name));
+        let Some(name) = twice else { return Ok(()) };
+        let visible = name.chars().filter(|character| !character.is_control());
+        let shown: String = visible.take(MAX_SHOWN_CHARS).collect();
+        Err(self.expected(&shown, texts::ONCE))
     }
 
     /// A member that is there once and is not `null`.

@@ -1,7 +1,9 @@
 //! Who sends sales: a terminal, known by its serial number alone, and the shop it stands in.
 
 use crate::digest::sha256;
+use chrono::{DateTime, Utc};
 use db::{Db, Error, Row, Sql, args};
+use serde::Serialize;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
@@ -83,6 +85,57 @@ pub async fn pair(db: &Db, serial: &str, replace: bool) -> Result<Paired, Error>
     }
     let known = db.read_one(&EXISTS, args![serial]).await?.is_some();
     Ok(if known { Paired::Already } else { Paired::Unknown })
+}
+
+/// A terminal as operators see it.
+#[derive(Debug, Serialize)]
+pub struct Till {
+    pub serial: String,
+    pub name: String,
+    pub shop_id: Option<i64>,
+    pub shop: Option<String>,
+    pub active: bool,
+    /// Since when it has its device key.
+    pub paired_at: Option<DateTime<Utc>>,
+}
+
+macro_rules! tills {
+    ($which:literal) => {
+        concat!(
+            "SELECT t.numero_serie, t.nom, t.boutique_id, b.nom AS boutique, t.actif, \
+             t.cle_posee_le FROM terminaux t LEFT JOIN boutiques b ON b.id = t.boutique_id \
+             WHERE t.numero_serie > $1",
+            $which,
+            " ORDER BY t.numero_serie LIMIT $2"
+        )
+    };
+}
+
+static TILLS: Sql = Sql::both(tills!(""));
+static TILLS_OF: Sql = Sql::both(tills!(" AND t.boutique_id = $3"));
+
+/// Terminals above the serial number `after`, in its order; those of one shop only, if asked for.
+pub async fn tills(
+    db: &Db,
+    shop: Option<i64>,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<Till>, Error> {
+    let sql = if shop.is_some() { &TILLS_OF } else { &TILLS };
+    let mut values = args![after, i64::from(limit)];
+    values.extend(shop.map(db::Value::from));
+    db.read(sql, values).await?.iter().map(till).collect()
+}
+
+fn till(row: &Row) -> Result<Till, Error> {
+    Ok(Till {
+        serial: row.get("numero_serie")?,
+        name: row.get("nom")?,
+        shop_id: row.get("boutique_id")?,
+        shop: row.get("boutique")?,
+        active: row.get("actif")?,
+        paired_at: row.get("cle_posee_le")?,
+    })
 }
 
 fn read(row: &Row) -> Result<Terminal, Error> {

@@ -87,10 +87,10 @@ pub(crate) const MODE: &str = "\"CASH\", \"MOBILE_MONEY\" ou \"CARTE\" est atten
 pub(crate) const PAID: &str = "true ou false est attendu";
 pub(crate) const DATE: &str =
     "une date RFC 3339 est attendue, par exemple \"2025-10-29T02:45:00Z\"";
-pub(crate) const SHOP: &str = "un entier est attendu";
+pub(crate) const SHOP: &str = "un entier de 0 à 999999999999999999 est attendu";
 pub(crate) const LINES: &str = "un tableau d'au moins une ligne est attendu";
 pub(crate) const LINE: &str = "un objet JSON est attendu";
-pub(crate) const ARTICLE: &str = "un entier est attendu";
+pub(crate) const ARTICLE: &str = SHOP;
 pub(crate) const QUANTITY: &str = "un entier de 1 à 1000000000 est attendu";
 pub(crate) const PRICE: &str =
     "un montant positif ou nul, de deux décimales au plus et inférieur à 10^16, est attendu";

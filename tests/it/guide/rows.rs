@@ -100,6 +100,12 @@ async fn refusals(desk: &Desk) {
     }
     let foreign = desk.send(&format!("{PATH}?boutique_id=999"), &[serial], SALE).await;
     desk.compare(ANSWERS, &foreign, 403, "BOUTIQUE_MISMATCH");
+    let long = desk.send(&format!("{PATH}?x={}", "x".repeat(9_000)), &[serial], SALE).await;
+    desk.compare(ANSWERS, &long, 414, "URI_TOO_LONG");
+    let heavy = desk.send(PATH, &[serial, ("X-Heavy", &"x".repeat(17_000))], SALE).await;
+    desk.compare(ANSWERS, &heavy, 431, "HEADERS_TOO_LARGE");
+    let get = desk.app.http().get(desk.app.url(0, PATH)).header(serial.0, serial.1);
+    desk.compare(ANSWERS, &read(get.send().await.unwrap()).await, 405, "METHOD_NOT_ALLOWED");
     let mut slow = TcpStream::connect(desk.app.address(0)).await.unwrap();
     let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nX-Device-Serial: {SERIAL}\r\n");
     slow.write_all(format!("{head}Content-Length: 99\r\n\r\n[").as_bytes()).await.unwrap();

@@ -199,6 +199,31 @@ async fn migrating_twice_and_twice_at_once_is_migrating_once() {
     }
 }
 
+/// S-54: a process of the release before may start anew while an update rolls.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_schema_is_worked_with() {
+    static LATER: Sql = Sql::both(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         SELECT 9999, 'later', success, checksum, execution_time FROM _sqlx_migrations \
+         WHERE version = 1",
+    );
+    for deployment in [Deployment::Embedded, Deployment::Postgres] {
+        if !deployment.is_chosen() {
+            continue;
+        }
+        let (stores, dir) = (deployment.fresh().await, scratch_dir("newer"));
+        let db = stores.db().await;
+        db.execute(&LATER, Vec::new()).await.unwrap();
+        let url = [("DATABASE_URL", stores.database_url.as_str())];
+        let told = relais(&dir, &url, &["migrate"]);
+        assert_eq!(told.code, Some(0), "{told:?}");
+        assert!(told.err.contains("changed by a newer relais"), "{told:?}");
+        let works = relais(&dir, &url, &["jobs", "list"]);
+        assert_eq!(works.code, Some(0), "{works:?}");
+        db.close().await;
+    }
+}
+
 /// A database without any table.
 async fn empty_database() -> String {
     let url = postgres().await.fresh_database().await;

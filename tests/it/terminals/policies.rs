@@ -56,6 +56,17 @@ pub(super) async fn a_paired_terminal_shows_its_key(deployment: Deployment) {
         get(&app, &one, "/api/v1/jobs/0198c1d2-0000-7000-8000-000000000000").await.status,
         401
     );
+    let list = ["terminals", "list", "--json", "--shop", &shop.id.to_string(), "--limit", "2"];
+    let listed: serde_json::Value = serde_json::from_str(&app.run(&list).await).unwrap();
+    let tills: Vec<_> = listed.as_array().unwrap().iter().collect();
+    assert_eq!(tills.len(), 2, "{listed}");
+    for (till, serial) in tills.into_iter().zip([&one, &two]) {
+        assert_eq!((&till["serial"], &till["active"]), (&json!(serial), &json!(true)), "{listed}");
+        assert!(till["paired_at"].is_string(), "{listed}");
+    }
+    assert!(!listed.to_string().contains(&key));
+    let table = app.run(&["terminals", "list", "--after", &one]).await;
+    assert!(table.contains(&two) && !table.contains(&one), "{table}");
     // Once paired it stays so, unless somebody wishes otherwise; the old key is then worth nothing.
     let again = app.run(&["terminals", "pair", &one, "--replace"]).await;
     assert_eq!(put(&one, Some(&key), "V-3").await.status, 404);

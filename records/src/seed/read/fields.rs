@@ -155,7 +155,7 @@ impl<'a, 'e> Fields<'a, 'e> {
 
     /// A list of some of the `allowed` words.
     pub(super) fn words(&mut self, name: &str, allowed: &[&str]) -> Option<Vec<String>> {
-        let expected = format!("expected is a list of: {}", allowed.join(", "));
+        let expected = format!("a list with some of {} is expected", allowed.join(", "));
         let Some(View::List(raws)) = self.take(name) else {
             self.error(name, &expected);
             return None;

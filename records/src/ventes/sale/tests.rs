@@ -110,6 +110,8 @@ fn wrong_members_are_named_with_what_is_allowed() {
         (r#""boutique_id":2.5"#, "boutique_id", texts::SHOP),
         (r#""paye":true,"paye":false"#, "paye", texts::ONCE),
         (r#""lignes":[]"#, "lignes", texts::ONCE),
+        (r#""client":1,"client":1"#, "client", texts::ONCE),
+        (r#""a\u0000b\n":1,"a\u0000b\n":1"#, "ab", texts::ONCE),
     ] {
         assert_eq!(message(with(members)), texts::expected(place, allowed), "{members}");
     }
@@ -138,6 +140,7 @@ fn wrong_lines_are_named_by_their_place() {
         (r#"{"article_id":6.5}"#, "lignes[1].article_id", texts::ARTICLE),
         (r#"{"article_id":1e400}"#, "lignes[1].article_id", texts::ARTICLE),
         (r#"{"article_id":6,"article_id":6}"#, "lignes[1].article_id", texts::ONCE),
+        (r#"{"article_id":6,"x":1,"y":2,"x":1}"#, "lignes[1].x", texts::ONCE),
         (r#"{"article_id":6,"quantite":0}"#, "lignes[1].quantite", texts::QUANTITY),
         (r#"{"article_id":6,"quantite":-1}"#, "lignes[1].quantite", texts::QUANTITY),
         (r#"{"article_id":6,"quantite":1.5}"#, "lignes[1].quantite", texts::QUANTITY),
