@@ -143,11 +143,18 @@ impl Context {
         Ok(self.services.engine.hold_in(tx, self.job.ticket, &progress.into()).await?)
     }
 
-    /// Records success and `result` inside `tx`: they and the effects happen together or not at
-    /// all. Return `Ok(())` after committing.
-    pub async fn finish_in(&self, tx: &mut Tx, result: &impl Serialize) -> Result<(), Failure> {
+    /// Records success, `result` and, if given, how far it came inside `tx`: they and the effects
+    /// happen together or not at all. [`Failure::LeaseLost`] if somebody else holds the job now: a
+    /// transaction that ends the job need not call [`Context::hold_in`] before. Return `Ok(())`
+    /// after committing.
+    pub async fn finish_in(
+        &self,
+        tx: &mut Tx,
+        progress: Option<Progress>,
+        result: &impl Serialize,
+    ) -> Result<(), Failure> {
         let result = serde_json::to_string(result).expect("a job result is plain data");
-        let outcome = Outcome::Done { result: Some(result) };
+        let outcome = Outcome::Done { result: Some(result), progress };
         self.services.engine.finish_in(tx, self.job.ticket, &outcome).await?;
         let ended = Arc::clone(&self.ended);
         tx.after_commit(move || {

@@ -213,6 +213,8 @@ pub enum Outcome {
     Done {
         /// JSON text.
         result: Option<String>,
+        /// How far it had come, if that is to be shown.
+        progress: Option<Progress>,
     },
     /// It failed and is tried again `after` this long.
     Retry {

@@ -11,6 +11,7 @@ mod deliver;
 mod enqueue;
 mod finish;
 mod gather;
+mod insert;
 mod lease;
 mod limits;
 mod list;

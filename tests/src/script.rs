@@ -303,7 +303,7 @@ async fn once(step: &str, cx: &Context, record: &watch::Sender<Record>) -> Resul
 async fn finish_in(cx: &Context, result: &str) -> Result<(), Failure> {
     let mut tx = cx.db().begin().await?;
     cx.hold_in(&mut tx, None).await?;
-    cx.finish_in(&mut tx, &result).await?;
+    cx.finish_in(&mut tx, None, &result).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -45,7 +45,7 @@ const NO_CIRCLES: Duration = Duration::from_secs(1);
 /// What to record; nothing if that is done, or somebody else holds the job.
 pub(crate) fn decide(end: End, budget: Budget, random: &mut impl Rng) -> Option<Outcome> {
     let (after, error) = match end {
-        End::Returned(Ok(result)) => return Some(Outcome::Done { result }),
+        End::Returned(Ok(result)) => return Some(Outcome::Done { result, progress: None }),
         End::Returned(Err(Failure::LeaseLost)) | End::Recorded | End::Lost => return None,
         End::Returned(Err(Failure::Release)) if !budget.draining => {
             return Some(Outcome::Snooze { after: NO_CIRCLES });
@@ -97,7 +97,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let dead = |error: &str| Some(Outcome::Dead { error: error.to_owned() });
         let cases = [
-            (End::Returned(Ok(None)), 3, Some(Outcome::Done { result: None })),
+            (End::Returned(Ok(None)), 3, Some(Outcome::Done { result: None, progress: None })),
             (failed(Failure::LeaseLost), 1, None),
             (failed(Failure::Snooze(second)), 3, Some(Outcome::Snooze { after: second })),
             (failed(Failure::permanent("no")), 1, dead("no")),

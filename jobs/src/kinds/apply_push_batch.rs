@@ -82,14 +82,13 @@ impl ApplyPushBatch {
     async fn apply_whole(&self, cx: &Context) -> Result<(), Failure> {
         let mut tx = cx.db().begin().await?;
         let total = count(self.entites.len());
-        cx.hold_in(&mut tx, Some(Progress { done: total, total })).await?;
         scope(&mut tx, self.site_id).await?;
         let origin = self.origin(cx);
         let results = apply_atomic(&mut tx, &origin, self.on_conflict, &self.entites).await?;
         let result = PushResult::of(self.batch_id, self.mode, self.on_conflict, results);
         failpoint::at("commit").await?;
         batches::set_answer(&mut tx, self.site_id, &result).await?;
-        cx.finish_in(&mut tx, &result).await?;
+        cx.finish_in(&mut tx, Some(Progress { done: total, total }), &result).await?;
         tx.commit().await?;
         failpoint::at("committed").await?;
         self.log(&result);
@@ -112,7 +111,9 @@ impl ApplyPushBatch {
         let mut tx = cx.db().begin().await?;
         // Seen by others once this transaction has committed, and true by then.
         let progress = Progress { done: count(end), total: count(total) };
-        cx.hold_in(&mut tx, Some(progress)).await?;
+        if end < total {
+            cx.hold_in(&mut tx, Some(progress)).await?;
+        }
         scope(&mut tx, self.site_id).await?;
         let applied = match step {
             Step::SetAside => vec![EntityResult::poison(first, &entities[0])],
@@ -135,7 +136,7 @@ impl ApplyPushBatch {
         let results = std::mem::take(done);
         let result = PushResult::of(self.batch_id, self.mode, self.on_conflict, results);
         batches::set_answer(&mut tx, self.site_id, &result).await?;
-        cx.finish_in(&mut tx, &result).await?;
+        cx.finish_in(&mut tx, Some(progress), &result).await?;
         tx.commit().await?;
         failpoint::at("committed").await?;
         self.log(&result);

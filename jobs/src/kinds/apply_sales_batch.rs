@@ -109,7 +109,10 @@ impl ApplySalesBatch {
         let mut tx = cx.db().begin().await?;
         // Seen by others once this transaction has committed, and true by then.
         let progress = Progress { done: count(end), total: count(total) };
-        cx.hold_in(&mut tx, Some(progress)).await?;
+        // The end of the job asks by itself whether it is still held.
+        if end < total {
+            cx.hold_in(&mut tx, Some(progress)).await?;
+        }
         let policy = &cx.services.sales;
         let applied = match step {
             Step::Apply(_) => {
@@ -128,7 +131,7 @@ impl ApplySalesBatch {
             }
             outcomes.extend(applied);
             let result = BatchResult { ventes: std::mem::take(outcomes) };
-            cx.finish_in(&mut tx, &result).await?;
+            cx.finish_in(&mut tx, Some(progress), &result).await?;
             *outcomes = result.ventes;
             tx.commit().await?;
         }

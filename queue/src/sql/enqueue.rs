@@ -4,13 +4,12 @@
 //! (D-16). The same lock is taken by whoever ends a job of the lane: either that one sees the new
 //! job and lets it go first, or the new job sees the end and is not blocked.
 
-use super::rows::{millis, moved, moved_columns};
+use super::insert::{INSERT_AT_END, Placed, columns, insert_sql, scope_and_key};
+use super::rows::moved;
 use super::{Moved, Record};
 use crate::Error;
 use crate::job::{Enqueued, NewJob, Unique};
-use crate::mutations::{Protection, is_off};
-use db::{Dialect, Sql, Tx, Value, args, failpoint};
-use serde::ser::{Serialize, SerializeTuple, Serializer};
+use db::{Dialect, Sql, Tx, args, failpoint};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use uuid::Uuid;
@@ -24,104 +23,6 @@ static NUMBER_LANE: Sql = Sql::both(
      ON CONFLICT (lane) DO UPDATE SET last_seq = lanes.last_seq + $2 RETURNING last_seq",
 );
 
-macro_rules! insert {
-    ($from:expr, $payload:literal, $blocked:expr) => {
-        concat!(
-            "INSERT INTO jobs (id, kind, version, queue, payload, state, priority, run_at, lane, \
-             lane_seq, blocked, unique_scope, unique_key, principal, max_attempts, trace, expires_at, \
-             timeout_ms, rank, created_at) \
-             SELECT n.id, n.kind, n.version, n.queue, ",
-            $payload,
-            ", CASE WHEN n.run_at > {now} THEN 'scheduled' ELSE 'ready' END, n.priority, \
-             COALESCE(n.run_at, {now}), n.lane, n.lane_seq, ",
-            $blocked,
-            ", n.unique_scope, n.unique_key, n.principal, n.max_attempts, n.trace, \
-             n.expires_at, n.timeout_ms, {ms COALESCE(n.run_at, {now})} + n.priority * 60000, {now} FROM ",
-            $from,
-            " WHERE true ON CONFLICT DO NOTHING RETURNING ",
-            moved_columns!()
-        )
-    };
-}
-
-/// New jobs as arrays, one per column.
-macro_rules! arrays {
-    () => {
-        "unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], \
-         $7::timestamptz[], $8::text[], $9::bigint[], $10::boolean[], $11::text[], $12::text[], \
-         $13::text[], $14::bigint[], $15::text[], $16::timestamptz[], $17::bigint[]) \
-         AS n(id, kind, version, queue, payload, priority, run_at, lane, lane_seq, behind, \
-         unique_scope, unique_key, principal, max_attempts, trace, expires_at, timeout_ms)"
-    };
-}
-
-/// The same for one job: no row of a function whose number the planner has to guess, so that one
-/// plan serves all.
-macro_rules! one {
-    () => {
-        "(SELECT ($1::uuid[])[1] AS id, ($2::text[])[1] AS kind, ($3::bigint[])[1] AS version, \
-         ($4::text[])[1] AS queue, ($5::text[])[1] AS payload, ($6::bigint[])[1] AS priority, \
-         ($7::timestamptz[])[1] AS run_at, ($8::text[])[1] AS lane, ($9::bigint[])[1] AS lane_seq, \
-         ($10::boolean[])[1] AS behind, ($11::text[])[1] AS unique_scope, \
-         ($12::text[])[1] AS unique_key, ($13::text[])[1] AS principal, \
-         ($14::bigint[])[1] AS max_attempts, ($15::text[])[1] AS trace, \
-         ($16::timestamptz[])[1] AS expires_at, ($17::bigint[])[1] AS timeout_ms) AS n"
-    };
-}
-
-/// New jobs as one JSON text: a statement per job would cross to SQLite's thread for each.
-macro_rules! tuples {
-    () => {
-        "(SELECT value ->> 0 AS id, value ->> 1 AS kind, value ->> 2 AS version, \
-         value ->> 3 AS queue, value ->> 4 AS payload, value ->> 5 AS priority, \
-         value ->> 6 AS run_at, value ->> 7 AS lane, value ->> 8 AS lane_seq, \
-         value ->> 9 AS behind, value ->> 10 AS unique_scope, value ->> 11 AS unique_key, \
-         value ->> 12 AS principal, value ->> 13 AS max_attempts, value ->> 14 AS trace, \
-         value ->> 15 AS expires_at, value ->> 16 AS timeout_ms FROM json_each($1)) AS n"
-    };
-}
-
-/// Returns the jobs that were new.
-static INSERT: Sql = Sql::each(
-    insert!(arrays!(), "n.payload::json", "FALSE"),
-    insert!(tuples!(), "n.payload", "FALSE"),
-);
-
-static INSERT_ONE: Sql = Sql::each(
-    insert!(one!(), "n.payload::json", "FALSE"),
-    insert!(tuples!(), "n.payload", "FALSE"),
-);
-
-/// Whether another job of the lane goes first.
-macro_rules! blocked {
-    () => {
-        "n.lane IS NOT NULL AND (n.behind OR EXISTS (SELECT 1 FROM jobs AS ahead \
-         WHERE ahead.lane = n.lane AND ahead.state IN ('scheduled', 'ready', 'running')))"
-    };
-}
-
-/// The same when some have a lane.
-static INSERT_LANES: Sql = Sql::each(
-    insert!(arrays!(), "n.payload::json", blocked!()),
-    insert!(tuples!(), "n.payload", blocked!()),
-);
-
-static INSERT_ONE_LANE: Sql = Sql::each(
-    insert!(one!(), "n.payload::json", blocked!()),
-    insert!(tuples!(), "n.payload", blocked!()),
-);
-
-/// The statement that puts in `step`.
-fn insert_sql(step: &[Placed<'_>]) -> &'static Sql {
-    let has_lanes = step.iter().any(|placed| placed.job.lane.is_some());
-    match (step.len(), has_lanes) {
-        (1, false) => &INSERT_ONE,
-        (1, true) => &INSERT_ONE_LANE,
-        (_, false) => &INSERT,
-        (_, true) => &INSERT_LANES,
-    }
-}
-
 /// $1 id, $2 kind, $3 scope, $4 key; the job that made the new one superfluous.
 static FIND_EQUAL: Sql = Sql::both(
     "SELECT id FROM jobs WHERE id = $1 UNION ALL SELECT id FROM jobs \
@@ -131,14 +32,6 @@ static FIND_EQUAL: Sql = Sql::both(
 );
 
 static NOTE_QUEUE: Sql = Sql::both("INSERT INTO queues (name) VALUES ($1) ON CONFLICT DO NOTHING");
-
-/// A job with its place in its lane.
-pub(super) struct Placed<'a> {
-    pub(super) job: &'a NewJob,
-    pub(super) lane_seq: Option<i64>,
-    /// Another job of the same call goes first.
-    behind: bool,
-}
 
 impl Record {
     pub(super) async fn insert(
@@ -173,25 +66,31 @@ impl Record {
         Ok(enqueued)
     }
 
-    /// Whether one statement does all: no lane to number, no key to look for, nothing else to write.
-    pub(super) fn is_plain(&self, jobs: &[NewJob]) -> bool {
+    /// The one statement that puts these jobs in, if there is one: no key to look for, nothing
+    /// else to write, and no lane to number, unless it is one job on PostgreSQL.
+    pub(super) fn in_one(&self, jobs: &[NewJob]) -> Option<&'static Sql> {
         let known = self.known_queues.read().unwrap_or_else(PoisonError::into_inner);
-        jobs.len() <= STEP
-            && jobs.iter().all(|job| {
-                job.lane.is_none()
-                    && job.unique == Unique::No
-                    && job.attributes.is_empty()
-                    && known.contains(&job.queue)
-            })
+        let is_plain = |job: &NewJob| {
+            job.unique == Unique::No && job.attributes.is_empty() && known.contains(&job.queue)
+        };
+        if jobs.len() > STEP || !jobs.iter().all(is_plain) {
+            return None;
+        }
+        if jobs.iter().all(|job| job.lane.is_none()) {
+            return Some(insert_sql(&unplaced(jobs)));
+        }
+        (jobs.len() == 1 && self.db.dialect() == Dialect::Postgres).then_some(&INSERT_AT_END)
     }
 
-    /// Puts plain jobs in: one round trip, which is a transaction by itself.
-    pub(super) async fn insert_plain(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
+    /// Puts jobs in by `sql`: one round trip, which is a transaction by itself.
+    pub(super) async fn insert_in_one(
+        &self,
+        sql: &'static Sql,
+        jobs: &[NewJob],
+    ) -> Result<Vec<Enqueued>, Error> {
         failpoint::at("enqueue").await?;
         super::limits::check(jobs, self.max_payload_bytes)?;
-        let step: Vec<Placed<'_>> =
-            jobs.iter().map(|job| Placed { job, lane_seq: None, behind: false }).collect();
-        let rows = self.db.write(insert_sql(&step), columns(self.db.dialect(), &step)).await?;
+        let rows = self.db.write(sql, columns(self.db.dialect(), &unplaced(jobs))).await?;
         let inserted: Vec<Moved> = rows.iter().map(moved).collect::<Result<_, _>>()?;
         Self::ring(&self.bell, &inserted);
         let mut new: HashSet<Uuid> = inserted.iter().map(|moved| moved.entry.id).collect();
@@ -295,6 +194,11 @@ pub(super) async fn place<'a>(tx: &mut Tx, jobs: &'a [NewJob]) -> Result<Vec<Pla
     Ok(placed.collect())
 }
 
+/// Jobs without a place in a lane, so far.
+fn unplaced(jobs: &[NewJob]) -> Vec<Placed<'_>> {
+    jobs.iter().map(|job| Placed { job, lane_seq: None, behind: false }).collect()
+}
+
 async fn insert_step(
     tx: &mut Tx,
     step: &[Placed<'_>],
@@ -304,76 +208,4 @@ async fn insert_step(
         inserted.push(moved(&row)?);
     }
     Ok(())
-}
-
-fn columns(dialect: Dialect, step: &[Placed<'_>]) -> Vec<Value> {
-    match dialect {
-        Dialect::Postgres => arrays(step),
-        Dialect::Sqlite => args![serde_json::to_string(step).expect("a job is plain data")],
-    }
-}
-
-/// In the order of [`tuples`].
-impl Serialize for Placed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let job = self.job;
-        let (scope, key) = scope_and_key(&job.unique);
-        let mut tuple = serializer.serialize_tuple(17)?;
-        tuple.serialize_element(&job.id)?;
-        tuple.serialize_element(&job.kind)?;
-        tuple.serialize_element(&job.version)?;
-        tuple.serialize_element(&job.queue)?;
-        tuple.serialize_element(&job.payload)?;
-        tuple.serialize_element(&job.priority)?;
-        tuple.serialize_element(&job.run_at.map(db::instant_text))?;
-        tuple.serialize_element(&job.lane)?;
-        tuple.serialize_element(&self.lane_seq)?;
-        tuple.serialize_element(&self.behind)?;
-        tuple.serialize_element(&scope)?;
-        tuple.serialize_element(&key)?;
-        tuple.serialize_element(&job.principal)?;
-        tuple.serialize_element(&job.max_attempts)?;
-        tuple.serialize_element(&job.trace)?;
-        tuple.serialize_element(&job.expires_at.map(db::instant_text))?;
-        tuple.serialize_element(&job.timeout.map(millis))?;
-        tuple.end()
-    }
-}
-
-fn arrays(step: &[Placed<'_>]) -> Vec<Value> {
-    let texts = |pick: fn(&NewJob) -> Option<String>| -> Value {
-        step.iter().map(|placed| pick(placed.job)).collect::<Vec<_>>().into()
-    };
-    let ints = |pick: fn(&Placed<'_>) -> Option<i64>| -> Value {
-        step.iter().map(pick).collect::<Vec<_>>().into()
-    };
-    args![
-        step.iter().map(|placed| placed.job.id).collect::<Vec<_>>(),
-        texts(|job| Some(job.kind.clone())),
-        ints(|placed| Some(placed.job.version)),
-        texts(|job| Some(job.queue.clone())),
-        texts(|job| Some(job.payload.clone())),
-        ints(|placed| Some(i64::from(placed.job.priority))),
-        step.iter().map(|placed| placed.job.run_at).collect::<Vec<_>>(),
-        texts(|job| job.lane.clone()),
-        ints(|placed| placed.lane_seq),
-        step.iter().map(|placed| placed.behind).collect::<Vec<_>>(),
-        texts(|job| scope_and_key(&job.unique).0.map(str::to_owned)),
-        texts(|job| scope_and_key(&job.unique).1.map(str::to_owned)),
-        texts(|job| job.principal.clone()),
-        ints(|placed| Some(i64::from(placed.job.max_attempts))),
-        texts(|job| job.trace.clone()),
-        step.iter().map(|placed| placed.job.expires_at).collect::<Vec<_>>(),
-        ints(|placed| placed.job.timeout.map(millis)),
-    ]
-}
-
-fn scope_and_key(unique: &Unique) -> (Option<&str>, Option<&str>) {
-    match unique {
-        _ if is_off(Protection::Unique) => (None, None),
-        Unique::No => (None, None),
-        Unique::WhileAlive(key) => (Some("while_alive"), Some(key)),
-        Unique::Ever(key) => (Some("ever"), Some(key)),
-        Unique::UntilDelivered(key) => (Some("until_delivered"), Some(key)),
-    }
 }

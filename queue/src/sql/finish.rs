@@ -1,7 +1,7 @@
 //! Ending attempts: only by the holder, with the end, the attempt's error and the next job of
 //! the lane in one transaction.
 
-use super::rows::{millis, moved, moved_columns};
+use super::rows::{millis, moved, moved_columns, parts};
 use super::{Moved, Record};
 use crate::Error;
 use crate::job::{Outcome, State, Ticket};
@@ -80,13 +80,14 @@ static END: Sql = Sql::each(
     ),
 );
 
-/// The same for attempts that succeeded, nearly all of them: id, token, result.
+/// The same for attempts that succeeded, nearly all of them: id, token, result, parts done, in all.
 macro_rules! done {
     ($result:literal, $from:literal, $running:literal) => {
         concat!(
             "UPDATE jobs SET state = 'done', result = COALESCE(",
             $result,
-            ", jobs.result), lease_holder = NULL, lease_until = NULL, finished_at = {now} FROM ",
+            ", jobs.result), progress_done = COALESCE(e.done, progress_done), \
+             progress_total = COALESCE(e.total, progress_total), lease_holder = NULL, lease_until = NULL, finished_at = {now} FROM ",
             $from,
             " WHERE jobs.id = e.id AND jobs.token = e.token AND ",
             $running,
@@ -98,29 +99,33 @@ macro_rules! done {
 static DONE: Sql = Sql::each(
     done!(
         "e.result::json",
-        "unnest($1::uuid[], $2::bigint[], $3::text[]) AS e(id, token, result)",
+        "unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[]) \
+         AS e(id, token, result, done, total)",
         "jobs.state || '' = 'running'"
     ),
     done!(
         "e.result",
-        "(SELECT value ->> 0 AS id, value ->> 1 AS token, value ->> 2 AS result \
-         FROM json_each($1) LIMIT -1) AS e",
+        "(SELECT value ->> 0 AS id, value ->> 1 AS token, value ->> 2 AS result, \
+         value ->> 3 AS done, value ->> 4 AS total FROM json_each($1) LIMIT -1) AS e",
         "+jobs.state = 'running'"
     ),
 );
 
-/// One attempt that succeeded, on PostgreSQL: the counter of its lane is locked as well, after the
-/// job's row. One plan serves all, where [`DONE`] is planned for every call.
+/// One attempt that succeeded, on PostgreSQL, and the next job of its lane (`leave_lane` of migration
+/// 0016), after the job's row. One plan serves all, where [`DONE`] is planned for every call.
 static DONE_ONE: Sql = Sql::both(concat!(
     "WITH ended AS (",
     done!(
         "e.result::json",
-        "(SELECT ($1::uuid[])[1] AS id, ($2::bigint[])[1] AS token, ($3::text[])[1] AS result) AS e",
+        "(SELECT ($1::uuid[])[1] AS id, ($2::bigint[])[1] AS token, ($3::text[])[1] AS result, \
+         ($4::bigint[])[1] AS done, ($5::bigint[])[1] AS total) AS e",
         "jobs.state || '' = 'running'"
     ),
-    ") SELECT id, token, lane, (SELECT lanes.lane FROM lanes WHERE lanes.lane = ended.lane {lock}) \
-     AS locked FROM ended"
+    ") SELECT id, token, leave_lane(lane) AS head FROM ended"
 ));
+
+/// $1 id.
+static HEAD: Sql = Sql::both(concat!("SELECT ", moved_columns!(), " FROM jobs WHERE id = $1"));
 
 /// $1 lanes: waits for their counters, so that enqueuing and ending take turns.
 static LOCK_LANES: Sql =
@@ -170,12 +175,14 @@ impl Record {
     ) -> Result<Vec<Ticket>, Error> {
         let (succeeded, others): (Vec<_>, Vec<_>) =
             ends.iter().partition(|(_, outcome)| matches!(outcome, Outcome::Done { .. }));
+        if is_one(tx, ends) {
+            return self.end_one(tx, &succeeded).await;
+        }
         let mut held = Vec::with_capacity(ends.len());
         let mut waiting: Vec<Moved> = Vec::new();
         let mut done: Vec<Uuid> = Vec::with_capacity(ends.len());
         let mut lanes: BTreeSet<String> = BTreeSet::new();
-        let one = is_one(tx, ends);
-        for row in done_rows(tx, if one { &DONE_ONE } else { &DONE }, &succeeded).await? {
+        for row in done_rows(tx, &DONE, &succeeded).await? {
             let id = row.get("id")?;
             held.push(Ticket { id, token: row.get("token")? });
             done.push(id);
@@ -193,14 +200,22 @@ impl Record {
             }
         }
         self.ring_after(tx, waiting);
-        let lanes = lanes.into_iter().collect();
-        if one {
-            self.unblock_locked(tx, lanes).await?;
-        } else {
-            self.unblock_heads(tx, lanes).await?;
-        }
+        self.unblock_heads(tx, lanes.into_iter().collect()).await?;
         self.ring_done_after(tx, done);
         Ok(held)
+    }
+
+    /// The same for one attempt that succeeded, on PostgreSQL.
+    async fn end_one(&self, tx: &mut Tx, end: &[&(Ticket, Outcome)]) -> Result<Vec<Ticket>, Error> {
+        let rows = done_rows(tx, &DONE_ONE, end).await?;
+        let Some(row) = rows.first() else { return Ok(Vec::new()) };
+        let id = row.get("id")?;
+        if let Some(head) = row.get::<Option<Uuid>>("head")? {
+            let heads = tx.rows(&HEAD, args![head]).await?;
+            self.ring_after(tx, heads.iter().map(moved).collect::<Result<_, _>>()?);
+        }
+        self.ring_done_after(tx, vec![id]);
+        Ok(vec![Ticket { id, token: row.get("token")? }])
     }
 
     pub(super) fn ring_done_after(&self, tx: &mut Tx, done: Vec<Uuid>) {
@@ -228,13 +243,7 @@ impl Record {
             return Ok(());
         }
         lock_lanes(tx, &lanes).await?;
-        self.unblock_locked(tx, lanes).await
-    }
-
-    /// The same when their counters are locked already.
-    async fn unblock_locked(&self, tx: &mut Tx, lanes: Vec<String>) -> Result<(), Error> {
         let rows = match lanes.as_slice() {
-            [] => return Ok(()),
             [lane] => tx.rows(&UNBLOCK_ONE, args![lane]).await?,
             _ => tx.rows(&UNBLOCK, args![lanes]).await?,
         };
@@ -289,7 +298,7 @@ async fn keep_attempts(tx: &mut Tx, ends: &[&(Ticket, Outcome)]) -> Result<(), E
 /// An outcome as columns: state, delay in ms, attempts given back, result, error.
 fn columns(outcome: &Outcome) -> (State, Option<i64>, i64, Option<String>, Option<String>) {
     match outcome {
-        Outcome::Done { result } => (State::Done, None, 0, result.clone(), None),
+        Outcome::Done { result, .. } => (State::Done, None, 0, result.clone(), None),
         Outcome::Retry { after, error } if after.is_zero() => {
             (State::Ready, Some(0), 0, None, Some(error.clone()))
         }
@@ -316,20 +325,28 @@ async fn done_rows(
     if ends.is_empty() {
         return Ok(Vec::new());
     }
-    let result = |outcome: &Outcome| match outcome {
-        Outcome::Done { result } => result.clone(),
-        _ => None,
-    };
+    let shown = ends.iter().map(|(_, outcome)| match outcome {
+        Outcome::Done { result, progress } => (result.clone(), parts(*progress)),
+        _ => (None, parts(None)),
+    });
+    let shown: Vec<_> = shown.collect();
     let values = match tx.dialect() {
         Dialect::Sqlite => {
-            let tuples: Vec<_> =
-                ends.iter().map(|(held, end)| (held.id, held.token, result(end))).collect();
+            let tuples: Vec<_> = ends
+                .iter()
+                .zip(&shown)
+                .map(|((held, _), (result, (done, total)))| {
+                    (held.id, held.token, result, done, total)
+                })
+                .collect();
             args![serde_json::to_string(&tuples).expect("an end is plain data")]
         }
         Dialect::Postgres => args![
             ends.iter().map(|(ticket, _)| ticket.id).collect::<Vec<_>>(),
             ends.iter().map(|(ticket, _)| ticket.token).collect::<Vec<_>>(),
-            ends.iter().map(|(_, end)| result(end)).collect::<Vec<_>>(),
+            shown.iter().map(|(result, ..)| result.clone()).collect::<Vec<_>>(),
+            shown.iter().map(|(_, (done, _))| *done).collect::<Vec<_>>(),
+            shown.iter().map(|(_, (_, total))| *total).collect::<Vec<_>>(),
         ],
     };
     Ok(tx.rows(sql, values).await?)

@@ -168,8 +168,8 @@ impl Record {
     /// One transaction for one call.
     async fn enqueue_alone(&self, jobs: &[NewJob]) -> Answer {
         retry_collisions!(async {
-            if self.is_plain(jobs) {
-                return self.insert_plain(jobs).await;
+            if let Some(sql) = self.in_one(jobs) {
+                return self.insert_in_one(sql, jobs).await;
             }
             let mut tx = self.db.begin().await?;
             let enqueued = self.insert(&mut tx, jobs).await?;
@@ -215,8 +215,8 @@ impl Record {
     }
 
     async fn try_together(&self, jobs: &[NewJob]) -> Result<Option<Vec<Enqueued>>, Error> {
-        if self.is_plain(jobs) {
-            return self.insert_plain(jobs).await.map(Some);
+        if let Some(sql) = self.in_one(jobs) {
+            return self.insert_in_one(sql, jobs).await.map(Some);
         }
         let mut tx = self.db.begin().await?;
         let inserted = tokio::time::timeout(PATIENCE, self.insert(&mut tx, jobs)).await;

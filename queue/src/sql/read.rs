@@ -35,9 +35,11 @@ static ACTIONS: Sql = Sql::both(
     "SELECT at, act, principal, reason FROM job_actions WHERE job_id = $1 ORDER BY id LIMIT 1000",
 );
 
-/// $1 principal, $2 limit.
-static UNFINISHED: Sql = Sql::both(
-    "SELECT count(*) AS jobs FROM (SELECT 1 FROM jobs WHERE principal = $1 \
+/// $1 principal, $2 limit. By the expression of `jobs_unfinished`, so that the planner cannot take
+/// the index of all jobs that the principal ever had.
+pub(super) static UNFINISHED: Sql = Sql::both(
+    "SELECT count(*) AS jobs FROM (SELECT 1 FROM jobs {by jobs_unfinished} \
+     WHERE principal || '' = $1 AND principal IS NOT NULL \
      AND state IN ('scheduled', 'ready', 'running') LIMIT $2) AS sample",
 );
 

@@ -34,6 +34,12 @@ pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Parts done and parts in all, as a statement takes them.
+pub(super) fn parts(progress: Option<Progress>) -> (Option<i64>, Option<i64>) {
+    let part = |parts: u64| i64::try_from(parts).unwrap_or(i64::MAX);
+    (progress.map(|progress| part(progress.done)), progress.map(|progress| part(progress.total)))
+}
+
 pub(super) fn number<T: TryFrom<i64> + Default>(row: &Row, column: &str) -> Result<T, Error> {
     Ok(T::try_from(row.get::<i64>(column)?).unwrap_or_default())
 }

@@ -4,6 +4,7 @@
 
 use super::Record;
 use super::limits::check_kept;
+use super::rows::parts;
 use crate::Error;
 use crate::job::{Save, Ticket};
 use chrono::{DateTime, Utc};
@@ -86,9 +87,7 @@ impl Record {
         if let Some(text) = &save.checkpoint {
             check_kept("checkpoint", text, self.max_payload_bytes)?;
         }
-        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let done = save.progress.map(|progress| count(progress.done));
-        let total = save.progress.map(|progress| count(progress.total));
+        let (done, total) = parts(save.progress);
         Ok(args![ticket.id, ticket.token, done, total, save.checkpoint.clone()])
     }
 

@@ -229,7 +229,7 @@ pub(crate) async fn a_final_state_never_changes(stage: &Stage) {
 
 pub(crate) async fn a_result_is_kept_as_it_was_written(stage: &Stage) {
     let result = r#"{"total": 40000.00, "nom": "Café \u0000"}"#;
-    let end = Outcome::Done { result: Some(result.to_owned()) };
+    let end = Outcome::Done { result: Some(result.to_owned()), progress: None };
     let (alone, inside) = (put(stage, job()).await, put(stage, job()).await);
     finish(stage, take_one(stage).await.ticket, end.clone()).await;
     let held = take_one(stage).await;

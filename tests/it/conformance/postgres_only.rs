@@ -203,3 +203,32 @@ async fn reading_touches_as_many_rows_in_a_large_record_as_in_a_small_one() {
     assert!(fetched[1] < fetched[0] + 1_000, "{fetched:?} rows fetched");
     stage.close().await;
 }
+
+/// Each request asks how many jobs of its principal are unfinished: never by going through all that
+/// it ever had.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_unfinished_is_not_counted_among_all_jobs_of_a_principal() {
+    static SCANS: Sql = Sql::both(
+        "SELECT indexrelname::text AS index, idx_scan AS scans FROM pg_stat_user_indexes \
+         WHERE indexrelname IN ('jobs_of_principal', 'jobs_unfinished') ORDER BY 1",
+    );
+    let Some(stage) = Stage::open(Deployment::Postgres).await else { return };
+    let asker = stage.another().await;
+    let mine = || NewJob { principal: Some("p".into()), ..job() };
+    for _ in 0..10 {
+        let jobs: Vec<_> = (0..50).map(|_| mine()).collect();
+        stage.enqueue(&jobs).await.unwrap();
+        let ends: Vec<_> =
+            take(&stage, 50).await.iter().map(|held| (held.ticket, done())).collect();
+        stage.finish(&ends).await.unwrap();
+        assert_eq!(asker.unfinished("p", 20).await.unwrap(), 0);
+    }
+    // A session tells what it counted when it ends, at the latest.
+    asker.db().close().await;
+    let reader = stage.another().await;
+    let rows = reader.db().read(&SCANS, args![]).await.unwrap();
+    let scans = rows.iter().map(|row| row.get::<i64>("scans").unwrap());
+    assert_eq!(scans.collect::<Vec<_>>(), [0, 10]);
+    reader.db().close().await;
+    stage.close().await;
+}

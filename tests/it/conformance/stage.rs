@@ -142,7 +142,7 @@ pub(crate) async fn crash(engine: &impl AsRef<dyn Engine>, count: usize) -> Vec<
 }
 
 pub(crate) fn done() -> Outcome {
-    Outcome::Done { result: None }
+    Outcome::Done { result: None, progress: None }
 }
 
 pub(crate) fn dead(error: &str) -> Outcome {

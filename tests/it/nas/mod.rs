@@ -197,7 +197,7 @@ impl Case {
 
     /// Records the end of a job.
     async fn end(&self, job: &Claimed, result: &Value) {
-        let outcome = Outcome::Done { result: Some(result.to_string()) };
+        let outcome = Outcome::Done { result: Some(result.to_string()), progress: None };
         let recorded = self.engine.finish(&[(job.ticket, outcome)]).await.unwrap();
         assert_eq!(recorded, [job.ticket]);
     }

@@ -121,7 +121,7 @@ pub(super) async fn a_job_is_put_in_explained_and_followed_to_its_end(stores: St
         !held.is_empty()
     })
     .await;
-    let done = Outcome::Done { result: Some(r#"{"pruned":7}"#.to_owned()) };
+    let done = Outcome::Done { result: Some(r#"{"pruned":7}"#.to_owned()), progress: None };
     engine.finish(&[(held[0].ticket, done)]).await.unwrap();
     assert_eq!(waiting.wait(super::PATIENCE).await.unwrap().code(), Some(0), "{}", waiting.log());
     assert!(waiting.log().contains(r#""result":{"pruned":7}"#), "{}", waiting.log());

@@ -78,8 +78,10 @@ async fn a_stopping_worker_finishes_its_batch_and_a_second_signal_ends_it_soon()
             let start = Instant::now();
             worker.terminate();
             let status = worker.wait(PATIENCE).await.expect("it ends");
-            // The server keeps the job's row locked for the statement that waits, so it cannot be
-            // handed back: the process ends all the same, and the lease runs out.
+            // The server still waits in the batch's statement, for a client that it does not know to
+            // be gone. The job is handed back all the same, and the process ends.
+            static READY: Sql = Sql::both("SELECT id FROM jobs WHERE state = 'ready'");
+            assert!(db.read_one(&READY, args![]).await.unwrap().is_some(), "{}", worker.log());
             assert_eq!(status.code(), Some(1), "{}", worker.log());
             assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
             lock.rollback().await.unwrap();

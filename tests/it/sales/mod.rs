@@ -115,7 +115,10 @@ impl Case {
         assert_eq!(answer.status, 202, "{}", answer.text);
         let claim = Claim { queue, worker: "gate".to_owned(), limit: 1, lease: PATIENCE };
         let gate = engine.claim(&claim).await.unwrap().remove(0);
-        engine.finish(&[(gate.ticket, Outcome::Done { result: None })]).await.unwrap();
+        engine
+            .finish(&[(gate.ticket, Outcome::Done { result: None, progress: None })])
+            .await
+            .unwrap();
         let job = job_done(self.app, &self.serial(terminal), &answer).await;
         (answer, job)
     }

@@ -70,8 +70,10 @@ pub(super) async fn a_tick_waits_for_no_unfinished_predecessor(stores: Stores) {
     };
     until("its job is ended", async || {
         let held = engine.claim(&claim).await.unwrap();
-        let ends: Vec<_> =
-            held.iter().map(|job| (job.ticket, queue::Outcome::Done { result: None })).collect();
+        let ends: Vec<_> = held
+            .iter()
+            .map(|job| (job.ticket, queue::Outcome::Done { result: None, progress: None }))
+            .collect();
         engine.finish(&ends).await.unwrap();
         engine.get(first).await.unwrap().unwrap().state == State::Done
     })

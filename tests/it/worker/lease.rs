@@ -92,7 +92,7 @@ pub(super) async fn an_end_in_a_transaction_is_refused_once_another_holds_the_jo
     let row = floor.row(id).await;
     assert_eq!((row.state, row.result, row.attempt), (State::Running, None, 2));
     let ticket = claimed[0].ticket;
-    let done = Outcome::Done { result: Some("\"the holder's\"".to_owned()) };
+    let done = Outcome::Done { result: Some("\"the holder's\"".to_owned()), progress: None };
     assert_eq!(floor.engine.finish(&[(ticket, done)]).await.unwrap(), [ticket]);
     let row = floor.ended(id, State::Done).await;
     assert_eq!(row.result.as_deref(), Some("\"the holder's\""));

@@ -95,7 +95,7 @@ impl Chaos {
         let lane = self.lane.clone();
         let values = args![&self.key, ticket.id, ticket.token, lane, self.position];
         tx.execute(&EFFECT, values).await?;
-        cx.finish_in(&mut tx, &ticket.token).await?;
+        cx.finish_in(&mut tx, None, &ticket.token).await?;
         tx.commit().await?;
         Ok(())
     }

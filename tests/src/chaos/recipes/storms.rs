@@ -101,7 +101,7 @@ async fn finish_with_stale(site: &Site, held: &[Claimed]) -> (usize, usize) {
         .enumerate()
         .map(|(number, job)| {
             let token = job.ticket.token - i64::from(number % 100 == 99);
-            (Ticket { token, ..job.ticket }, Outcome::Done { result: None })
+            (Ticket { token, ..job.ticket }, Outcome::Done { result: None, progress: None })
         })
         .collect();
     let stale = held.len() / 100;
