@@ -1,6 +1,6 @@
 //! Twenty shops that send batches of sales: through the queue (an API and a worker process), and to
-//! a plain handler that does the same work in one process without one; in turn, on the same
-//! servers. First as fast as they are answered, for the throughput; then at a steady rate well
+//! a plain handler that does the same work, log lines and all, in one process without one; in turn,
+//! on the same servers. First as fast as they are answered, for the throughput; then at a steady rate well
 //! below that, for the time that the queue adds.
 //!
 //! `cargo run --release -p tests --bin sales` prints the tables of `docs/benchmarks.md`.
@@ -13,12 +13,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use db::Db;
-use records::ventes::{self, Batch, BatchResult, Origin, Policy, answer};
+use records::ventes::{
+    self, Batch, BatchResult, Origin, Policy, SaleOutcome, answer, money, texts,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tests::app::TestApp;
-use tests::stores::{Deployment, Postgres, Redis};
+use tests::app::{Process, TestApp};
+use tests::stores::{Deployment, Postgres, Redis, free_port};
+use tests::wait::until;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument as _;
+use tracing_subscriber::EnvFilter;
 
 const SHOPS: usize = 20;
 const BATCH: usize = 50;
@@ -32,6 +38,12 @@ const PATH: &str = "/api/v2/simple/ventes/sync/";
 
 #[tokio::main]
 async fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, plain, url, address] = &words[..]
+        && plain == "plain"
+    {
+        return serve_plain(url, address).await;
+    }
     let (postgres, redis) = (Postgres::start_durable().await, Redis::start_append_only().await);
     let mut stores = Deployment::Embedded.fresh().await;
     stores.database_url = postgres.fresh_database().await;
@@ -40,7 +52,7 @@ async fn main() {
     app.seed(&shops()).await;
     app.start_api().await;
     app.start_worker();
-    let plain = plain(app.stores.db().await).await;
+    let (_process, plain) = plain(&app).await;
     let ways = [("through the queue", app.url(0, PATH)), ("plain handler", plain)];
     println!("As fast as they are answered:\n");
     let slower = compare(&ways, None).await;
@@ -78,13 +90,31 @@ fn shops() -> Value {
     })
 }
 
-/// What a plain program would do: read, apply in one transaction, answer.
-async fn plain(db: Db) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("it is bound");
+/// Starts the plain handler as a process of its own; returns where it answers.
+async fn plain(app: &TestApp) -> (Process, String) {
+    let program = std::env::current_exe().expect("a running program");
+    let address = format!("127.0.0.1:{}", free_port());
+    let words =
+        [program.to_str().expect("a plain path"), "plain", &app.stores.database_url, &address];
+    let process = Process::spawn_words("plain", &words, &[], app.dir());
+    until("the plain handler listens", async || TcpStream::connect(&address).await.is_ok()).await;
+    (process, format!("http://{address}{PATH}"))
+}
+
+/// What a plain program would do: read, apply in one transaction, answer; and say so (R-002-43).
+async fn serve_plain(url: &str, address: &str) {
+    let filter = EnvFilter::new("info");
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    lines.json().flatten_event(true).with_current_span(false).init();
+    let settings = db::Settings {
+        url: url.parse().expect("a database"),
+        connections: 10,
+        acquire: Duration::from_secs(5),
+    };
+    let db = Db::open(&settings).await.expect("it answers");
     let router = Router::new().route(PATH, post(apply)).with_state(db);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    format!("http://{address}{PATH}")
+    let listener = tokio::net::TcpListener::bind(address).await.expect("a free port");
+    axum::serve(listener, router).await.expect("it runs until it is killed");
 }
 
 async fn apply(State(db): State<Db>, headers: HeaderMap, body: Bytes) -> Response {
@@ -102,13 +132,28 @@ async fn apply(State(db): State<Db>, headers: HeaderMap, body: Bytes) -> Respons
         fuseau: chrono_tz::Tz::UTC,
     };
     let sales = batch.into_sales();
-    let mut tx = db.begin().await.expect("a transaction");
-    let policy = Policy::default();
-    let applied = ventes::apply(&mut tx, &origin, &policy, &sales, 0..sales.len()).await;
-    let ventes = applied.expect("it is applied");
-    tx.commit().await.expect("it is kept");
+    let span = tracing::info_span!("request", id = %origin.job, terminal.serial = serial);
+    let ventes = async {
+        tracing::info!(boutique.id = shop.id, "{}", texts::log_started(&shop.nom, &till.nom));
+        tracing::info!(boutique.id = shop.id, "{}", texts::log_count(sales.len()));
+        let mut tx = db.begin().await.expect("a transaction");
+        let policy = Policy::default();
+        let applied = ventes::apply(&mut tx, &origin, &policy, &sales, 0..sales.len()).await;
+        let ventes = applied.expect("it is applied");
+        tx.commit().await.expect("it is kept");
+        ventes.iter().for_each(|outcome| log(shop.id, outcome));
+        ventes
+    };
+    let ventes = ventes.instrument(span).await;
     let answer = answer::completed((shop.id, &shop.nom), &till.nom, BatchResult { ventes });
     (StatusCode::CREATED, Json(answer)).into_response()
+}
+
+fn log(shop: i64, outcome: &SaleOutcome) {
+    let SaleOutcome::Creee(sale) = outcome else { return };
+    let (number, total) = (sale.numero_facture.as_str(), sale.montant_total.as_str());
+    let line = texts::log_created(number, money::parse(total).unwrap_or_default());
+    tracing::info!(boutique.id = shop, vente.number = number, vente.total = total, "{line}");
 }
 
 /// Every shop sends the next batch when the last one is answered, and not before its turn; how
