@@ -4,6 +4,10 @@ CREATE INDEX jobs_unfinished ON jobs ((principal || ''))
     WHERE principal IS NOT NULL AND state IN ('scheduled', 'ready', 'running');
 DROP INDEX jobs_principal;
 
+-- Whether a sale has been refused before, for each sale of a batch: of what a terminal ever had refused,
+-- only that sale's row is looked at.
+CREATE INDEX ventes_rejetees_empreinte ON ventes_rejetees (empreinte) WHERE NOT traitee;
+
 -- A job's place in its lane, and whether another one goes first. The counter is locked before the
 -- lane is looked at, by a statement that sees what was committed while it waited for the lock: so
 -- one call can put a job in.

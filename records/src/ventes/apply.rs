@@ -206,13 +206,14 @@ impl<'a> Chunk<'a> {
         let well_formed = || sales.iter().filter_map(|sent| sent.sale.as_ref().ok());
         let article_ids = well_formed().flat_map(|sale| &sale.lines).map(|line| line.article_id);
         let numbers: Vec<_> = well_formed().filter_map(|sale| sale.number.clone()).collect();
-        let fingerprints = sales.iter().map(|sent| sent.kept_as.clone()).collect();
+        let rejections: Vec<_> = sales.iter().map(Sent::rejection).collect();
+        let keys: Vec<_> = rejections.iter().map(Rejection::key).collect();
         Ok(Self {
             origin,
             policy,
             articles: Articles::load(tx, origin.boutique_id, article_ids.collect()).await?,
             stored: StoredSales::load(tx, origin, policy, numbers).await?,
-            open: OpenRejections::load(tx, origin, fingerprints).await?,
+            open: OpenRejections::load(tx, origin, &keys).await?,
             days: Booked::default(),
             next_index: 0,
         })

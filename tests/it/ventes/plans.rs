@@ -46,6 +46,12 @@ async fn check(db: &Db) {
          SELECT $1, 'F-' || n, 1, 'CASH', TRUE, {now}, {now}, $2, $3, '', $3 \
          FROM generate_series(1, $4) AS n",
     );
+    static REFUSED: Sql = Sql::both(
+        "INSERT INTO ventes_rejetees (boutique_id, terminal_id, numero_facture, empreinte, raison, \
+         message, donnees, premiere_tentative, derniere_tentative) \
+         SELECT $1, $2, 'R-' || n, 'e' || n, 'INVALID', '', '{}', {now}, {now} \
+         FROM generate_series(1, $3) AS n",
+    );
     let shop = Shop::open(db).await;
     let mut tx = db.begin().await.unwrap();
     tx.execute(&STOCK, args![shop.a]).await.unwrap();
@@ -54,14 +60,18 @@ async fn check(db: &Db) {
         apply(&mut tx, &shop, &format!("EARLY-{round}"), 2).await;
     }
     tx.execute(&FILL, args![shop.id, shop.terminal, Uuid::nil(), STORED]).await.unwrap();
+    tx.execute(&REFUSED, args![shop.id, shop.terminal, STORED]).await.unwrap();
     let before = looked_at(&mut tx, "ventes").await;
+    let refused = looked_at(&mut tx, "ventes_rejetees").await;
     apply(&mut tx, &shop, "LATE", 50).await;
+    let refused = looked_at(&mut tx, "ventes_rejetees").await - refused;
+    assert_eq!(refused, 0, "rows of refused sales, of which none was sent again");
     // Each sale's own row, for the rows that refer to it.
     let rows = looked_at(&mut tx, "ventes").await - before;
     assert!((50..500).contains(&rows), "{rows} rows for 50 sales");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_plan_does_not_read_all_sales_of_a_shop() {
+async fn an_old_plan_does_not_read_all_that_a_shop_has_sent() {
     on_postgres(check).await;
 }
