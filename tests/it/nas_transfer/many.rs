@@ -100,6 +100,32 @@ async fn wishes_that_do_not_fit_do_not_stand_in_the_way() {
     assert_eq!(row.get::<i64>("held").unwrap(), 0);
 }
 
+/// Whoever is done with its own document, and has the connection, sends those of a burst that did not
+/// travel along; its own outcome is that of its own document.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_goes_on_with_the_connection_that_is_there() {
+    static FILLS_A_BATCH: Sql = Sql::both("UPDATE documents SET taille = $2 WHERE id = $1");
+    const OTHERS: usize = 60;
+    let (rsync, log) = recorder(&scratch_dir("note"), "rsync");
+    let rig = Rig::start(Access::Plain, &[("RELAIS_NAS_RSYNC", rsync.to_str().unwrap())]).await;
+    let first = rig.document("first.pdf", &content(0, 2_000_000)).await;
+    let all: Vec<_> = (0..OTHERS).map(|n| (format!("{n}.pdf"), content(n, 300))).collect();
+    let others = rig.documents(&all).await;
+    let mut tx = rig.db.begin().await.unwrap();
+    tx.execute(&FILLS_A_BATCH, args![first, 64 * 1_024 * 1_024_i64]).await.unwrap();
+    for id in &others {
+        documents::request_in(&mut tx, *id, &Viewer::Everybody).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let report = rig.report(rig.put_single(first).await).await;
+    assert_eq!((report.total, report.synced), (1, 1), "{}", rig.logs());
+    assert_eq!(sending(&log), 2, "{}", rig.logs());
+    rig.assert_marks_are_true(&others).await;
+    assert!(rig.get(others[OTHERS - 1]).await.synced_to_nas);
+    let row = rig.db.read_one(&HELD, args![]).await.unwrap().unwrap();
+    assert_eq!(row.get::<i64>("held").unwrap(), 0);
+}
+
 /// C-23, D-9: a run that takes long comes forward in steps, which whoever looks can see; what is
 /// told to be there is there.
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! One attempt: batch after batch, until nothing is without an outcome.
 
+mod carry;
 mod ends;
 mod wishes;
 
@@ -121,6 +122,7 @@ impl<'a> Run<'a> {
             }
         }
         self.keep(&books).await?;
+        self.carry_on(&mut books).await?;
         Ok(books)
     }
 

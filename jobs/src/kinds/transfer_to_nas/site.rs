@@ -34,8 +34,8 @@ impl<'a> Site<'a> {
         Ok(documents::is_any_free(self.cx.db(), ids, self.cx.job.ticket.id).await?)
     }
 
-    /// Takes those of the documents that nobody else is sending, if one of `own` is among them;
-    /// else none: whoever sends nothing of its own holds nobody up, and wakes nobody.
+    /// Takes those of the documents that nobody else is sending, if one of `own` is among them or
+    /// there are no own; else none: whoever sends nothing of its own holds nobody up, and wakes nobody.
     pub(super) async fn claim(
         &mut self,
         ids: &[i64],
@@ -43,7 +43,7 @@ impl<'a> Site<'a> {
     ) -> Result<Vec<Document>, Failure> {
         let mut tx = self.cx.db().begin().await?;
         let claimed = documents::claim_in(&mut tx, ids, self.cx.job.ticket.id, HOLD).await?;
-        if !claimed.iter().any(|id| own.contains(id)) {
+        if !own.is_empty() && !claimed.iter().any(|id| own.contains(id)) {
             tx.rollback().await?;
             return Ok(Vec::new());
         }
