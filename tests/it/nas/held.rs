@@ -42,8 +42,9 @@ pub(crate) async fn a_transfer_that_waits_for_a_full_disk_says_so(deployment: De
     let run = case.post_preferring("/api/v1/sync/run", ANNE, "respond-async").await.json();
     let job = run["job"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let id: Uuid = job.parse().unwrap();
-    until("the transfer has looked, and waits", async || {
+    until("the transfer has looked, and waits, and its worker has shown itself", async || {
         case.engine.get(id).await.unwrap().unwrap().state == State::Scheduled
+            && !case.engine.workers().await.unwrap().is_empty()
     })
     .await;
 
