@@ -77,7 +77,7 @@ impl Record {
             return None;
         }
         if jobs.iter().all(|job| job.lane.is_none()) {
-            return Some(insert_sql(&unplaced(jobs)));
+            return Some(insert_sql(jobs.len(), false));
         }
         (jobs.len() == 1 && self.db.dialect() == Dialect::Postgres).then_some(&INSERT_AT_END)
     }
@@ -90,7 +90,9 @@ impl Record {
     ) -> Result<Vec<Enqueued>, Error> {
         failpoint::at("enqueue").await?;
         super::limits::check(jobs, self.max_payload_bytes)?;
-        let rows = self.db.write(sql, columns(self.db.dialect(), &unplaced(jobs))).await?;
+        let step: Vec<Placed<'_>> =
+            jobs.iter().map(|job| Placed { job, lane_seq: None, behind: false }).collect();
+        let rows = self.db.write(sql, columns(self.db.dialect(), &step)).await?;
         let inserted: Vec<Moved> = rows.iter().map(moved).collect::<Result<_, _>>()?;
         Self::ring(&self.bell, &inserted);
         let mut new: HashSet<Uuid> = inserted.iter().map(|moved| moved.entry.id).collect();
@@ -194,17 +196,14 @@ pub(super) async fn place<'a>(tx: &mut Tx, jobs: &'a [NewJob]) -> Result<Vec<Pla
     Ok(placed.collect())
 }
 
-/// Jobs without a place in a lane, so far.
-fn unplaced(jobs: &[NewJob]) -> Vec<Placed<'_>> {
-    jobs.iter().map(|job| Placed { job, lane_seq: None, behind: false }).collect()
-}
-
 async fn insert_step(
     tx: &mut Tx,
     step: &[Placed<'_>],
     inserted: &mut Vec<Moved>,
 ) -> Result<(), Error> {
-    for row in tx.rows(insert_sql(step), columns(tx.dialect(), step)).await? {
+    let has_lanes = step.iter().any(|placed| placed.job.lane.is_some());
+    let sql = insert_sql(step.len(), has_lanes);
+    for row in tx.rows(sql, columns(tx.dialect(), step)).await? {
         inserted.push(moved(&row)?);
     }
     Ok(())

@@ -113,10 +113,9 @@ pub(super) static INSERT_AT_END: Sql = Sql::both(insert!(
     "entered.behind"
 ));
 
-/// The statement that puts in `step`.
-pub(super) fn insert_sql(step: &[Placed<'_>]) -> &'static Sql {
-    let has_lanes = step.iter().any(|placed| placed.job.lane.is_some());
-    match (step.len(), has_lanes) {
+/// The statement that puts in so many jobs, of which some have a lane or none has.
+pub(super) fn insert_sql(jobs: usize, has_lanes: bool) -> &'static Sql {
+    match (jobs, has_lanes) {
         (1, false) => &INSERT_ONE,
         (1, true) => &INSERT_ONE_LANE,
         (_, false) => &INSERT,

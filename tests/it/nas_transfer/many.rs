@@ -5,8 +5,9 @@ use db::{Sql, args};
 use jobs::Job as _;
 use jobs::kinds::transfer_to_nas::Report;
 use jobs::kinds::{TestNas, TransferToNas};
-use queue::State;
+use queue::{Claim, Outcome, Save, State};
 use records::documents::{self, Viewer};
+use serde_json::json;
 use std::collections::BTreeSet;
 use tests::guardian::scratch_dir;
 use tests::sshd::{Access, recorder};
@@ -122,6 +123,31 @@ async fn a_burst_goes_on_with_the_connection_that_is_there() {
     assert_eq!(sending(&log), 2, "{}", rig.logs());
     rig.assert_marks_are_true(&others).await;
     assert!(rig.get(others[OTHERS - 1]).await.synced_to_nas);
+    let row = rig.db.read_one(&HELD, args![]).await.unwrap().unwrap();
+    assert_eq!(row.get::<i64>("held").unwrap(), 0);
+}
+
+/// A process that dies while it sends what others wait for leaves nothing taken: the next attempt has
+/// nothing to send, and gives it back all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_attempt_had_taken_for_others_is_given_back() {
+    let mut rig = Rig::idle(Deployment::Embedded.fresh().await, Access::Plain, &[]).await;
+    let all = ["own.pdf", "other.pdf"].map(|name| (name.to_owned(), content(1, 300)));
+    let ids = rig.documents(&all).await;
+    let job = rig.put_single(ids[0]).await;
+    let (queue, worker) = (TransferToNas::QUEUE.to_owned(), "dead".to_owned());
+    let lease = std::time::Duration::from_secs(60);
+    let held = rig.engine.claim(&Claim { queue, worker, limit: 1, lease }).await.unwrap();
+    let kept = json!({"total": 1, "synced": 1, "failed": 0, "errors": [], "documents": [],
+                      "settled": [ids[0]], "bytes": 300});
+    let save = Save { progress: None, checkpoint: Some(kept.to_string()) };
+    rig.engine.save(held[0].ticket, &save).await.unwrap();
+    let mut tx = rig.db.begin().await.unwrap();
+    documents::claim_in(&mut tx, &ids[1..], job, lease).await.unwrap();
+    tx.commit().await.unwrap();
+    rig.engine.finish(&[(held[0].ticket, Outcome::Release)]).await.unwrap();
+    rig.app.start_worker();
+    assert_eq!(rig.report(job).await.synced, 1, "{}", rig.logs());
     let row = rig.db.read_one(&HELD, args![]).await.unwrap().unwrap();
     assert_eq!(row.get::<i64>("held").unwrap(), 0);
 }

@@ -17,11 +17,14 @@ pub(super) struct Site<'a> {
     target: Target,
     slot: Option<i64>,
     claimed: Vec<i64>,
+    /// An earlier attempt may have died with something in its hands.
+    inherits: bool,
 }
 
 impl<'a> Site<'a> {
     pub(super) fn new(cx: &'a Context, target: Target) -> Self {
-        Self { cx, target, slot: None, claimed: Vec::new() }
+        let inherits = cx.job.checkpoint.is_some();
+        Self { cx, target, slot: None, claimed: Vec::new(), inherits }
     }
 
     /// Host and port, by which the record knows the server.
@@ -86,9 +89,11 @@ impl<'a> Site<'a> {
         Ok(tx.commit().await?)
     }
 
-    /// Gives everything back.
+    /// Gives everything back, once also what an attempt that died had taken for others. Who has
+    /// nothing wakes nobody, itself included.
     pub(super) async fn leave(&mut self) -> Result<(), Failure> {
-        if self.claimed.is_empty() && self.slot.is_none() {
+        let has_nothing = self.claimed.is_empty() && self.slot.is_none();
+        if !std::mem::take(&mut self.inherits) && has_nothing {
             return Ok(());
         }
         let (mut tx, job) = (self.cx.db().begin().await?, self.cx.job.ticket.id);

@@ -33,16 +33,18 @@ impl Run<'_> {
 
     /// Documents that others have asked for, as many as go through in the time that is left.
     async fn batch_of_others(&mut self, left: Duration) -> Result<Option<Batch>, Failure> {
+        if left.is_zero() {
+            return Ok(None);
+        }
         let room = u32::try_from(BATCH).unwrap_or(u32::MAX);
         let wished = records::nas::requested(self.cx.db(), room).await?;
-        if wished.len() < WORTH || left.is_zero() {
+        if wished.len() < WORTH {
             return Ok(None);
         }
         let ids: Vec<i64> = wished.into_iter().map(|(id, _since)| id).collect();
-        let taken = self.site.claim(&ids, &HashSet::new()).await?;
+        let mut documents = self.site.claim(&ids, &HashSet::new()).await?;
         let rate = self.rate.unwrap_or_default() as f64;
         let (mut bytes, most) = (0.0, rate * left.as_secs_f64());
-        let mut documents = taken;
         documents.retain(|document| {
             bytes += document.taille.unwrap_or_default() as f64;
             bytes <= most
